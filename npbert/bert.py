@@ -1,0 +1,192 @@
+"""BERT (Devlin et al. 2019): the encoder of the Transformer, trained to fill in missing words.
+
+    embeddings -> N x (attention -> feed-forward) -> pooler or head
+
+Axes   B sentences   T tokens   V vocabulary   D hidden width   I width of the feed-forward layer
+       H heads   S width of one head, D = H*S
+Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from npbert.activations import ACTIVATIONS
+from npbert.config import BertConfig
+from npbert.inputs import Inputs
+from npbert.models import Encoder, MaskedLM, PreTrainedModel
+from npbert.ops import attend, layer_norm, linear, split_heads
+from npbert.outputs import BaseModelOutput, BaseModelOutputWithPooling, ModelOutput
+from npbert.params import Shapes, below, linear_shapes, norm_shapes
+
+# ---- embeddings ----------------------------------------------------------------------------
+
+
+def embeddings(inputs, p, config):  # -> [B, T, D]
+    """Add what the word piece, its segment and its position say; normalise the sum (figure 2)."""
+    words = inputs.inputs_embeds  # [B, T, D]
+    if words is None:
+        words = p.word_embeddings.weight[inputs.input_ids]  # [B, T, D]
+    types = p.token_type_embeddings.weight[inputs.token_type_ids]  # [B, T, D]
+    positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, D]
+    return layer_norm(words + types + positions, p.LayerNorm, config.layer_norm_eps)
+
+
+# ---- layer (Vaswani et al. 2017, section 3) ------------------------------------------------
+
+
+def self_attention(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
+    """Let every token gather from all tokens what its heads look for (section 3.2.2)."""
+    H = config.num_attention_heads
+    query, key, value = linear(x, p.query), linear(x, p.key), linear(x, p.value)  # [B, T, D]
+    context, probs = attend(
+        split_heads(query, H), split_heads(key, H), split_heads(value, H), mask_bias
+    )
+    return context.reshape(x.shape), probs
+
+
+def feed_forward(x, p, config):  # [B, T, D] -> [B, T, D]
+    """Treat every token by itself: to a wider layer and back, then add and normalise (3.3)."""
+    activation = ACTIVATIONS[config.hidden_act]
+    wide = activation(linear(x, p.intermediate.dense))  # [B, T, I]
+    narrow = linear(wide, p.output.dense)  # [B, T, D]
+    return layer_norm(x + narrow, p.output.LayerNorm, config.layer_norm_eps)
+
+
+def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
+    """One layer: attention, then the feed-forward network, each with a residual around it (3.1)."""
+    context, probs = self_attention(x, p.attention.self, config, mask_bias)  # [B, T, D]
+    output = p.attention.output
+    x = layer_norm(x + linear(context, output.dense), output.LayerNorm, config.layer_norm_eps)
+    return feed_forward(x, p, config), probs
+
+
+def body(inputs, p, config):
+    """Yield what enters the first layer, then what leaves each one, with its attention shares."""
+    x = embeddings(inputs, p.embeddings, config)  # [B, T, D]
+    yield x, None
+    for layer_p in p.encoder.layer:
+        x, probs = layer(x, layer_p, config, inputs.mask_bias)
+        yield x, probs
+
+
+# ---- heads ---------------------------------------------------------------------------------
+
+
+def pool(x, p):  # [B, T, D] -> [B, D]
+    """Summarise a sentence by its first token, [CLS]; trained by next-sentence prediction."""
+    return np.tanh(linear(x[:, 0], p.dense))
+
+
+def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
+    """Score every word piece at every position, by its likeness to the piece's embedding (3.1)."""
+    activation = ACTIVATIONS[config.hidden_act]
+    transformed = activation(linear(x, p.transform.dense))  # [B, T, D]
+    transformed = layer_norm(transformed, p.transform.LayerNorm, config.layer_norm_eps)
+    return transformed @ p.decoder.weight.T + p.decoder.bias
+
+
+# ---- what a checkpoint holds ---------------------------------------------------------------
+
+
+def layer_shapes(config: BertConfig) -> Shapes:
+    """Return the names and shapes of the parameters of one layer."""
+    D, I = config.hidden_size, config.intermediate_size
+    return {
+        **below("attention.self.query", linear_shapes(D, D)),
+        **below("attention.self.key", linear_shapes(D, D)),
+        **below("attention.self.value", linear_shapes(D, D)),
+        **below("attention.output.dense", linear_shapes(D, D)),
+        **below("attention.output.LayerNorm", norm_shapes(D)),
+        **below("intermediate.dense", linear_shapes(I, D)),
+        **below("output.dense", linear_shapes(D, I)),
+        **below("output.LayerNorm", norm_shapes(D)),
+    }
+
+
+def body_shapes(config: BertConfig) -> Shapes:
+    """Return the names and shapes of the parameters of the body, without the pooler."""
+    D = config.hidden_size
+    shapes = {
+        "embeddings.word_embeddings.weight": (config.vocab_size, D),
+        "embeddings.position_embeddings.weight": (config.max_position_embeddings, D),
+        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, D),
+        **below("embeddings.LayerNorm", norm_shapes(D)),
+    }
+    for i in range(config.num_hidden_layers):
+        shapes |= below(f"encoder.layer.{i}", layer_shapes(config))
+    return shapes
+
+
+def masked_lm_shapes(config: BertConfig) -> Shapes:
+    """Return the names and shapes of the parameters of the masked-LM head."""
+    D, V = config.hidden_size, config.vocab_size
+    shapes = {
+        **below("cls.predictions.transform.dense", linear_shapes(D, D)),
+        **below("cls.predictions.transform.LayerNorm", norm_shapes(D)),
+        "cls.predictions.bias": (V,),
+    }
+    if not config.tie_word_embeddings:
+        shapes |= below("cls.predictions.decoder", linear_shapes(V, D))
+    return shapes
+
+
+# ---- model classes -------------------------------------------------------------------------
+
+
+class BertPreTrainedModel(PreTrainedModel):
+    """What all BERT models share; below it, one class for each head."""
+
+    config: BertConfig
+    config_class = BertConfig
+    base_model_prefix = "bert"
+
+    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        return body(inputs, self.params.bert, self.config)
+
+
+class BertModel(BertPreTrainedModel, Encoder):
+    """BERT without a head: hidden states [B, T, D], and the pooled first token [B, D]."""
+
+    optional = ("pooler",)
+
+    @classmethod
+    def parameter_shapes(cls, config: BertConfig) -> Shapes:
+        D = config.hidden_size
+        return {**body_shapes(config), **below("pooler.dense", linear_shapes(D, D))}
+
+    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        return body(inputs, self.params, self.config)
+
+    def finish(self, encoded: BaseModelOutput) -> ModelOutput:
+        return BaseModelOutputWithPooling(
+            encoded.last_hidden_state,
+            pool(encoded.last_hidden_state, self.params.pooler),
+            encoded.hidden_states,
+            encoded.attentions,
+        )
+
+
+class BertForMaskedLM(BertPreTrainedModel, MaskedLM):
+    """BERT with the head that fills in masked word pieces: logits [B, T, V]."""
+
+    optional = ("cls.predictions",)
+
+    @classmethod
+    def parameter_shapes(cls, config: BertConfig) -> Shapes:
+        return {**below("bert", body_shapes(config)), **masked_lm_shapes(config)}
+
+    @classmethod
+    def tied(cls, config: BertConfig) -> dict[str, str]:
+        if not config.tie_word_embeddings:
+            return {}
+        return {
+            "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+            "cls.predictions.decoder.bias": "cls.predictions.bias",
+        }
+
+    def head(self, x: np.ndarray) -> Any:
+        return masked_lm_head(x, self.params.cls.predictions, self.config)

@@ -1,0 +1,240 @@
+"""What the model classes of all families share: parameters, loading, saving, calling.
+
+A family's file has the mathematics, as pure functions. A model class adds its configuration and its
+parameters: it checks the inputs once, calls those functions, applies the head, computes the loss.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from npbert import params
+from npbert.checkpoint import read_weights, write_weights
+from npbert.config import PreTrainedConfig
+from npbert.inputs import Inputs, check_inputs, check_labels
+from npbert.ops import cross_entropy
+from npbert.outputs import BaseModelOutput, MaskedLMOutput, ModelOutput
+
+
+class PreTrainedModel:
+    """A configuration and its parameters; subclasses make it callable.
+
+    config: what the model is built from. params: the parameter tree. dtype: float32 or float64.
+    newly_initialized: names of head tensors that a checkpoint did not have, random until trained.
+    """
+
+    config_class: ClassVar[type[PreTrainedConfig]]
+    base_model_prefix: ClassVar[str]
+    optional: ClassVar[tuple[str, ...]] = ()  # modules that a checkpoint may lack as a whole
+
+    def __init__(self, config: PreTrainedConfig, seed: int = 0, dtype: Any = np.float32):
+        self._check_config(config)
+        shapes = self.parameter_shapes(config)
+        tensors = params.random_tensors(shapes, config.initializer_range, seed)
+        self._fill(config, tensors, dtype, [])
+
+    def _fill(
+        self, config: PreTrainedConfig, tensors: dict[str, np.ndarray], dtype: Any, new: list[str]
+    ) -> None:
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype is {self.dtype}, expected float32 or float64")
+        tensors = {name: a.astype(self.dtype, copy=False) for name, a in tensors.items()}
+        for name, source in self.tied(config).items():
+            tensors.setdefault(name, tensors[source])
+        self.config = config
+        self.params = params.tree(tensors)
+        self.newly_initialized = new
+
+    # ---- what a subclass says about itself ----
+
+    @classmethod
+    def parameter_shapes(cls, config: Any) -> params.Shapes:
+        """Return the name and shape of every tensor that a checkpoint must hold."""
+        raise NotImplementedError
+
+    @classmethod
+    def tied(cls, config: Any) -> dict[str, str]:
+        """Return which tensors, where a checkpoint omits them, are another tensor: name -> name."""
+        return {}
+
+    # ---- loading and saving ----
+
+    @classmethod
+    def _check_config(cls, config: PreTrainedConfig) -> None:
+        if not isinstance(config, cls.config_class):
+            wanted = cls.config_class.__name__
+            raise ValueError(f"{cls.__name__} takes a {wanted}, {type(config).__name__} given")
+
+    @classmethod
+    def from_pretrained(
+        cls, directory: str | Path, dtype: Any = np.float32, seed: int = 0
+    ) -> PreTrainedModel:
+        """Load a checkpoint directory, or a checkpoint that ships with npbert, by its name.
+
+        A head that the checkpoint lacks as a whole is initialised from `seed`, with one warning
+        that names its tensors; so does one warning for tensors that the model has no use for.
+        Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file and
+        for tensors that are missing or of another shape than the config asks, all in one.
+        """
+        from npbert.shipped import checkpoint_directory
+
+        directory = checkpoint_directory(directory)
+        config = cls.config_class.from_pretrained(directory)
+        shapes = cls.parameter_shapes(config)
+        ties = cls.tied(config)
+        tensors = params.fit_prefix(
+            read_weights(directory), shapes | dict.fromkeys(ties), cls.base_model_prefix
+        )
+        for name, source in ties.items():  # a checkpoint may hold both, and then both count
+            if name in tensors:
+                shapes = {**shapes, name: shapes[source]}
+        missing, unexpected = params.match(tensors, shapes, cls.optional, str(directory))
+        if unexpected:
+            _warn(f"{directory}: {cls.__name__} does not use {_listed(unexpected)}")
+            tensors = {name: array for name, array in tensors.items() if name in shapes}
+        if missing:
+            _warn(
+                f"{directory}: {cls.__name__} was initialised at random, for want of a trained "
+                f"head, in {_listed(missing)}"
+            )
+            absent = {name: shapes[name] for name in missing}
+            tensors |= params.random_tensors(absent, config.initializer_range, seed)
+        model = cls.__new__(cls)
+        model._fill(config, tensors, dtype, missing)
+        return model
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write config.json and model.safetensors, each at once or not at all."""
+        about = {"architectures": [type(self).__name__], "dtype": str(self.dtype)}
+        config = dataclasses.replace(self.config, other={**self.config.other, **about})
+        config.save_pretrained(directory)
+        tensors = self.state_dict()
+        for name, source in self.tied(self.config).items():
+            if tensors[name] is tensors[source]:
+                del tensors[name]
+        write_weights(Path(directory), tensors)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return every tensor under its checkpoint name, tied ones included."""
+        return dict(params.flatten(self.params))
+
+    def num_parameters(self) -> int:
+        """Return how many numbers the model has learnt; a tied tensor counts once."""
+        arrays = {id(array): array for array in self.state_dict().values()}
+        return sum(array.size for array in arrays.values())
+
+    # ---- calling ----
+
+    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield the embeddings, then every layer's output, [B, T, D], each with its attention."""
+        raise NotImplementedError
+
+    def check(self, *entries: Any) -> Inputs:
+        """Check what the model was called with, before any work: the arguments of check_inputs."""
+        return check_inputs(self.config, self.dtype, *entries)
+
+    def encode(
+        self, inputs: Inputs, output_attentions: bool | None, output_hidden_states: bool | None
+    ) -> BaseModelOutput:
+        """Run the body and keep what was asked for; None leaves that to the config."""
+        keep_attentions = self._either(output_attentions, "output_attentions")
+        keep_states = self._either(output_hidden_states, "output_hidden_states")
+        states, attentions = [], []
+        for last_hidden_state, attention in self.body(inputs):
+            if keep_states:
+                states.append(last_hidden_state)
+            if keep_attentions and attention is not None:
+                attentions.append(attention)
+        return BaseModelOutput(
+            last_hidden_state,
+            tuple(states) if keep_states else None,
+            tuple(attentions) if keep_attentions else None,
+        )
+
+    def returned(self, output: ModelOutput, return_dict: bool | None) -> Any:
+        """Return the output, or its plain tuple where return_dict is False."""
+        return output if self._either(return_dict, "return_dict") else output.to_tuple()
+
+    def _either(self, argument: bool | None, option: str) -> bool:
+        return getattr(self.config, option) if argument is None else argument
+
+
+class Encoder(PreTrainedModel):
+    """The call of a body without a head."""
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        inputs_embeds: Any = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> Any:
+        """Encode sentences: ids [B, T] or embeddings [B, T, E] -> hidden states [B, T, D].
+
+        attention_mask: [B, T], 0 at padding (default: all count). token_type_ids: [B, T], which
+        segment a token belongs to (default 0). position_ids: [B, T] or [1, T] (default 0, 1, ...).
+        Raises ValueError for inputs that do not fit the model, before any work.
+        """
+        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        output = self.finish(self.encode(inputs, output_attentions, output_hidden_states))
+        return self.returned(output, return_dict)
+
+    def finish(self, encoded: BaseModelOutput) -> ModelOutput:
+        """Make what is returned of what the body gave; a family with a pooler adds to it."""
+        return encoded
+
+
+class MaskedLM(PreTrainedModel):
+    """The call of a body with a head that scores every word piece at every position."""
+
+    def head(self, x: np.ndarray) -> np.ndarray:
+        """Map hidden states [B, T, D] to logits [B, T, V]."""
+        raise NotImplementedError
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        position_ids: Any = None,
+        inputs_embeds: Any = None,
+        labels: Any = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
+    ) -> Any:
+        """Score every word piece at every position: ids [B, T] -> logits [B, T, V].
+
+        labels: [B, T], the true ids, -100 where they do not count; with them, `loss` is the mean
+        negative log likelihood in nats. The other arguments are those of the body.
+        """
+        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        V = self.config.vocab_size
+        if labels is not None:
+            labels = check_labels(labels, inputs.shape, V)
+        encoded = self.encode(inputs, output_attentions, output_hidden_states)
+        logits = self.head(encoded.last_hidden_state)  # [B, T, V]
+        loss = None
+        if labels is not None:
+            loss = cross_entropy(logits.reshape(-1, V), labels.reshape(-1))
+        output = MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions)
+        return self.returned(output, return_dict)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
+
+
+def _listed(names: list[str]) -> str:
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}: {', '.join(names)}"

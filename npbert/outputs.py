@@ -1,0 +1,78 @@
+"""What a model returns: named fields that can also be read by key and, skipping None, by index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class ModelOutput:
+    """A result with fields: output.logits, output["logits"], and output[0], the first that is set.
+
+    As in transformers, indices, slices, iteration and `to_tuple` skip fields that are None, and
+    iteration goes over names, as over the keys of a dictionary.
+    """
+
+    def keys(self) -> list[str]:
+        return [f.name for f in fields(self) if getattr(self, f.name) is not None]
+
+    def values(self) -> list[Any]:
+        return [getattr(self, name) for name in self.keys()]
+
+    def items(self) -> list[tuple[str, Any]]:
+        return list(zip(self.keys(), self.values(), strict=True))
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        return tuple(self.values())
+
+    def __getitem__(self, key: str | int | slice) -> Any:
+        if not isinstance(key, str):
+            return self.to_tuple()[key]
+        if key not in self.keys():
+            raise KeyError(f"{key!r}; this {type(self).__name__} has {', '.join(self.keys())}")
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys()
+
+
+Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass
+class BaseModelOutput(ModelOutput):
+    """The body's output: [B, T, D]; with it, where asked for, every layer's input and attention."""
+
+    last_hidden_state: np.ndarray
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None
+
+
+@dataclass
+class BaseModelOutputWithPooling(ModelOutput):
+    """The output of a body with a pooler: [B, T, D], and [B, D] made from the first token."""
+
+    last_hidden_state: np.ndarray
+    pooler_output: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None
+
+
+@dataclass
+class MaskedLMOutput(ModelOutput):
+    """Scores of every word piece at every position [B, T, V]; the loss where labels were given."""
+
+    loss: np.floating | None = None
+    logits: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None

@@ -1,0 +1,154 @@
+"""The parameter tree: arrays under the very names they have in the checkpoint.
+
+A checkpoint is flat, {"encoder.layer.0.output.dense.weight": array, ...}; forward passes read the
+same array as p.encoder.layer[0].output.dense.weight. Nothing is renamed on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Node:
+    """One step of a checkpoint name: holds its arrays and sub-nodes as attributes, and its path."""
+
+    def __init__(self, path: str):
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:  # only called where the attribute does not exist
+        if name.startswith("__"):
+            raise AttributeError(name)
+        here = f'"{self._path}"' if self._path else "the root of the parameters"
+        raise AttributeError(
+            f'{here} has no "{name}"; it has {", ".join(children(self)) or "nothing"}'
+        )
+
+    def __repr__(self) -> str:
+        return f"Node({self._path!r}: {', '.join(children(self))})"
+
+
+def path(node: Node) -> str:
+    """Return the checkpoint name of a node, "encoder.layer.3.attention.self"; "" for the root."""
+    return node._path
+
+
+def children(node: Node) -> dict[str, Any]:
+    """Return what stands directly below a node: arrays, nodes and lists of nodes, by name."""
+    return {name: child for name, child in vars(node).items() if not name.startswith("_")}
+
+
+def tree(tensors: Mapping[str, Any], path: str = "") -> Any:
+    """Turn {"layer.0.dense.weight": array} into a tree with tree.layer[0].dense.weight."""
+    if set(tensors) == {""}:  # the name is used up: what is left is the array
+        return tensors[""]
+    branches: dict[str, dict[str, Any]] = {}
+    for name, array in tensors.items():
+        head, _, rest = name.partition(".")
+        branches.setdefault(head, {})[rest] = array
+    below = {head: tree(branch, f"{path}.{head}".lstrip(".")) for head, branch in branches.items()}
+    if below and all(head.isdigit() for head in below):  # layer.0, layer.1, ... become a list
+        return [below[str(i)] for i in range(len(below))]
+    node = Node(path)
+    vars(node).update(below)
+    return node
+
+
+def flatten(node: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
+    """Yield (name, array) for every array of a tree, the inverse of `tree`."""
+    if isinstance(node, np.ndarray):
+        yield path, node
+        return
+    below = enumerate(node) if isinstance(node, list) else children(node).items()
+    for name, child in below:
+        yield from flatten(child, f"{path}.{name}".lstrip("."))
+
+
+# ---- shapes: what a config asks of a checkpoint --------------------------------------------
+
+
+def linear_shapes(O: int, I: int) -> Shapes:
+    return {"weight": (O, I), "bias": (O,)}
+
+
+def norm_shapes(D: int) -> Shapes:
+    return {"weight": (D,), "bias": (D,)}
+
+
+def below(prefix: str, shapes: Shapes) -> Shapes:
+    """Return the same shapes under a longer name."""
+    return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+
+
+def random_tensors(shapes: Shapes, spread: float, seed: int) -> dict[str, np.ndarray]:
+    """Return float64 arrays as the reference initialises them: norms 1, biases 0, the rest normal.
+
+    `spread` is the standard deviation (initializer_range). A tensor depends on its name and the
+    seed alone, so that adding a head does not change the body.
+    """
+    return {name: _random(name, shape, spread, seed) for name, shape in shapes.items()}
+
+
+def _random(name: str, shape: tuple[int, ...], spread: float, seed: int) -> np.ndarray:
+    if name.endswith("bias"):
+        return np.zeros(shape)
+    if "norm" in name.lower():
+        return np.ones(shape)
+    rng = np.random.default_rng([seed, *name.encode()])
+    return rng.normal(0, spread, shape)
+
+
+# ---- matching: names and shapes of a checkpoint against what the config asks ---------------
+
+
+def fit_prefix(tensors: Mapping[str, Any], names: Container[str], prefix: str) -> dict[str, Any]:
+    """Add or take away the name of the body ("convbert.") where that gives one of the `names`.
+
+    A body that was saved alone has no prefix; the same body inside a model with a head has one.
+    """
+
+    def fit(name: str) -> str:
+        spellings = (name, f"{prefix}.{name}", name.removeprefix(f"{prefix}."))
+        return next((spelling for spelling in spellings if spelling in names), name)
+
+    return {fit(name): array for name, array in tensors.items()}
+
+
+def match(
+    tensors: Mapping[str, np.ndarray], shapes: Shapes, optional: Iterable[str], source: str
+) -> tuple[list[str], list[str]]:
+    """Hold every name and shape of a checkpoint against `shapes`; return (missing, unexpected).
+
+    `optional` names the modules (heads, a pooler) that may be missing as a whole: only their
+    tensors can come back as missing. Everything else that is missing or has another shape raises
+    one ValueError that lists it all, each tensor with the shape the config asks for.
+    """
+    wrong = [
+        f"{name}: is {list(tensors[name].shape)}, expected {list(shape)}"
+        for name, shape in shapes.items()
+        if name in tensors and tensors[name].shape != shape
+    ]
+    missing = []
+    for module, names in _by_module(shapes, optional).items():
+        absent = [name for name in names if name not in tensors]
+        if module and len(absent) == len(names):
+            missing += absent
+        else:
+            wrong += [f"{name}: is missing, expected {list(shapes[name])}" for name in absent]
+    if wrong:
+        count = f"{len(wrong)} tensor{'s do' if len(wrong) > 1 else ' does'} not fit the config"
+        raise ValueError(f"{source}: {count}:\n  " + "\n  ".join(wrong))
+    return missing, [name for name in tensors if name not in shapes]
+
+
+def _by_module(shapes: Shapes, optional: Iterable[str]) -> dict[str, list[str]]:
+    """Group names by the optional module they belong to, "" for those that must be there."""
+    groups: dict[str, list[str]] = {}
+    for name in shapes:
+        module = next((m for m in optional if name.startswith(f"{m}.")), "")
+        groups.setdefault(module, []).append(name)
+    return groups

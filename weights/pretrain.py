@@ -1,0 +1,439 @@
+"""Pretrains the demonstration ConvBERT from scratch with masked language modelling.
+
+    python weights/pretrain.py --steps 12000 --workers 2
+
+Needs the extra `train`. Runs on CPU workers (one thread each, gradients averaged) or on one GPU.
+State is saved every few minutes and when the process is told to stop; the same command goes on
+from there. Batches are a function of the seed and the step alone, so stopping changes nothing.
+
+What makes a small budget go far, each found better than its alternative on the validation split:
+- only the hidden positions pass through the vocabulary projection;
+- embeddings start from a factorisation of word piece co-occurrence, output biases from frequencies,
+  so that training does not begin with the long plateau of learning unigrams;
+- Muon on the encoder's matrices, AdamW on everything else;
+- the rate stays constant and then falls to zero, so that a run can be prolonged while it is
+  constant; windows of 64 pieces first, of 128 in the last part;
+- self-attention is computed from shifted sums, not from unfolded windows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import math
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed
+import torch.nn.functional as F
+from corpus import held_out_windows, read_documents
+from tokenizers import BertWordPieceTokenizer
+from tqdm import tqdm
+from transformers import ConvBertConfig, ConvBertForMaskedLM
+from transformers.models.convbert.modeling_convbert import ConvBertSelfAttention
+
+HERE = Path(__file__).parent
+SPECIAL = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
+SHORT, LONG = 64, 128  # pieces in a window: most of the time, and in the last part
+LAYOUTS = {"whole": 0.7, "pair": 0.2, "sentence": 0.1}  # what a row of a batch holds, and how often
+
+
+# ---- data ----------------------------------------------------------------------------------
+
+
+def encode_corpus(split: str, vocabulary: Path) -> list[np.ndarray]:
+    """Return the word piece ids of each document of a split, cached beside the training state."""
+    cache = HERE / ".training" / f"{split}.npz"
+    if not cache.exists():
+        tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
+        documents = []
+        for paragraphs in tqdm(read_documents(split), f"tokenizing {split}"):
+            encodings = tokenizer.encode_batch(paragraphs, add_special_tokens=False)
+            documents.append(np.concatenate([np.array(e.ids, np.int32) for e in encodings]))
+        lengths = np.array([len(ids) for ids in documents])
+        cache.parent.mkdir(exist_ok=True)
+        np.savez(cache, ids=np.concatenate(documents), lengths=lengths)
+    stored = np.load(cache)
+    return np.split(stored["ids"], np.cumsum(stored["lengths"])[:-1])
+
+
+class Rows:
+    """Training rows as a function of (seed, index): windows, pairs of windows, single sentences."""
+
+    def __init__(self, stream: np.ndarray, full_stops: list[int], seed: int):
+        self.stream, self.seed = stream, seed
+        self.sentence_starts = np.flatnonzero(np.isin(stream, full_stops)) + 1
+        self.order = functools.cache(self.order)  # a pass is drawn once, not once a row
+
+    def order(self, length: int, number: int) -> np.ndarray:
+        """Return where the windows of pass `number` start: all of the corpus, shuffled."""
+        rng = np.random.default_rng([self.seed, length, number])
+        return rng.integers(length) + rng.permutation(len(self.stream) // length - 1) * length
+
+    def window(self, index: int, length: int) -> np.ndarray:
+        number, place = divmod(index, len(self.stream) // length - 1)
+        start = self.order(length, number)[place]
+        return self.stream[start : start + length]
+
+    def row(self, index: int, length: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+        """Return the ids of one row [length] and where its second segment starts."""
+        cls, sep = SPECIAL["[CLS]"], SPECIAL["[SEP]"]
+        layout = rng.choice(list(LAYOUTS), p=list(LAYOUTS.values()))
+        window = self.window(index, length)
+        if layout == "pair":  # two unrelated texts, so that the second token type is learnt
+            first = int(rng.integers(8, length - 11))
+            place = rng.integers(len(self.stream) - length)
+            other = self.stream[place : place + length - 3 - first]
+            return np.concatenate([[cls], window[:first], [sep], other, [sep]]), first + 2
+        if layout == "sentence":  # what a user types: short, and padded behind
+            i = rng.integers(len(self.sentence_starts) - 10)
+            starts = self.sentence_starts[i : i + 10]
+            ends = starts[(starts - starts[0] >= 6) & (starts - starts[0] <= length - 2)]
+            if len(ends):
+                sentence = self.stream[starts[0] : ends[0]]
+                row = np.full(length, SPECIAL["[PAD]"])
+                row[: len(sentence) + 2] = np.concatenate([[cls], sentence, [sep]])
+                return row, length
+        return np.concatenate([[cls], window[: length - 2], [sep]]), length
+
+    def batch(self, first: int, size: int, length: int, mask_rate: float) -> dict[str, np.ndarray]:
+        """Return `size` rows from row `first` on, with `mask_rate` of their pieces hidden."""
+        rng = np.random.default_rng([self.seed, length, first, 1])
+        rows = [self.row(first + i, length, rng) for i in range(size)]
+        ids = np.stack([row for row, _ in rows]).astype(np.int64)  # [size, length]
+        types = (np.arange(length) >= np.array([[second] for _, second in rows])).astype(np.int64)
+        pieces = np.flatnonzero(~np.isin(ids, list(SPECIAL.values())))
+        where = np.sort(rng.choice(pieces, int(mask_rate * len(pieces)), replace=False))
+        labels = ids.reshape(-1)[where]
+        attended = (ids != SPECIAL["[PAD]"]).astype(np.float32)
+        ids.reshape(-1)[where] = SPECIAL["[MASK]"]
+        return {"ids": ids, "types": types, "attended": attended, "where": where, "labels": labels}
+
+
+# ---- model ---------------------------------------------------------------------------------
+
+
+def shifted_self_attention(self, x, attention_mask=None, *args, **kwargs):
+    """ConvBertSelfAttention.forward with its convolutions as sums of shifted arrays: same result.
+
+    The library unfolds K copies of the values; nine shifted products need neither the copies nor
+    their gradients. The four projections of x are one matrix product.
+    """
+    B, T, _ = x.shape
+    A, H, K = self.all_head_size, self.num_attention_heads, self.conv_kernel_size
+    projections = (self.query, self.key, self.value, self.conv_out_layer)
+    weight = torch.cat([p.weight for p in projections])
+    bias = torch.cat([p.bias for p in projections])
+    query, key, value, local = F.linear(x, weight, bias).split(A, dim=-1)
+
+    def shifted_sum(values, factors):
+        padded = F.pad(values, (0,) * 2 * (values.ndim - 2) + (K // 2, K // 2))
+        return sum(padded[:, k : k + T] * factors[k] for k in range(K))
+
+    separable = self.key_conv_attn_layer
+    span = shifted_sum(x, separable.depthwise.weight[:, 0].t())
+    span = F.linear(span, separable.pointwise.weight[:, :, 0], separable.bias[:, 0])
+    filters = self.conv_kernel_layer(span * query).view(B, T, H, K, 1).softmax(3)
+    near = shifted_sum(local.reshape(B, T, H, -1), filters.unbind(3))
+
+    query, key, value = (y.view(B, T, H, -1).transpose(1, 2) for y in (query, key, value))
+    scores = query @ key.transpose(-1, -2) / math.sqrt(self.attention_head_size)
+    probs = (
+        scores.float().softmax(-1)
+        if attention_mask is None
+        else ((scores.float() + attention_mask).softmax(-1))
+    )
+    far = (probs.to(value.dtype) @ value).transpose(1, 2)
+    return torch.cat([far, near], 2).reshape(B, T, -1), probs
+
+
+def masked_loss(model, batch, device):
+    """Return the mean negative log likelihood of the hidden pieces, and how many came first."""
+    batch = {name: torch.as_tensor(array, device=device) for name, array in batch.items()}
+    hidden = model.convbert(
+        batch["ids"], attention_mask=batch["attended"], token_type_ids=batch["types"]
+    )[0]
+    hidden = hidden.flatten(0, 1)[batch["where"]]  # only these need the vocabulary: [N, D]
+    logits = model.generator_lm_head(model.generator_predictions(hidden)).float()
+    right = (logits.argmax(-1) == batch["labels"]).sum().item()
+    return F.cross_entropy(logits, batch["labels"]), right
+
+
+def cooccurrence_embeddings(stream: np.ndarray, vocabulary: int, width: int, seed: int):
+    """Return embeddings [vocabulary, width] from the positive PMI of pieces at most 4 apart.
+
+    A truncated singular value decomposition of the matrix of positive pointwise mutual information
+    (Levy and Goldberg 2014), by subspace iteration, scaled to a standard deviation of 0.05.
+    """
+    counts = np.zeros(vocabulary * vocabulary, np.float32)
+    ids = stream.astype(np.int64)
+    for distance in range(1, 5):
+        pair = ids[:-distance] * vocabulary + ids[distance:]
+        counts += np.bincount(pair, minlength=len(counts)).astype(np.float32)
+    counts = counts.reshape(vocabulary, vocabulary)
+    counts += counts.T.copy()
+    total, rows = counts.sum(), counts.sum(1) + 1
+    with np.errstate(divide="ignore"):
+        ppmi = np.maximum(np.log(counts * total / np.outer(rows, rows)), 0)
+    basis = np.random.default_rng(seed).standard_normal((vocabulary, width + 16), np.float32)
+    for _ in range(4):
+        basis = np.linalg.qr(ppmi @ basis)[0]
+    values, vectors = np.linalg.eigh(basis.T @ (ppmi @ basis))
+    best = np.argsort(-np.abs(values))[:width]
+    embeddings = (basis @ vectors[:, best]) * np.sqrt(np.abs(values[best]))
+    return embeddings / embeddings.std() * 0.05
+
+
+def new_model(arguments, stream: np.ndarray) -> ConvBertForMaskedLM:
+    """Return an untrained model whose embeddings and output biases already know the corpus."""
+    torch.manual_seed(arguments.seed)
+    config = ConvBertConfig(
+        vocab_size=8192,
+        hidden_size=256,
+        embedding_size=128,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        head_ratio=2,
+        conv_kernel_size=9,
+        intermediate_size=1024,
+        max_position_embeddings=LONG,
+        hidden_dropout_prob=0.0,  # a few passes over the corpus leave nothing to over-fit
+        attention_probs_dropout_prob=0.0,
+        layer_norm_eps=1e-12,
+        pad_token_id=SPECIAL["[PAD]"],
+    )
+    config._attn_implementation = "eager"
+    model = ConvBertForMaskedLM(config)
+    counts = np.bincount(stream, minlength=config.vocab_size) + 1.0
+    embeddings = cooccurrence_embeddings(
+        stream, config.vocab_size, config.embedding_size, arguments.seed
+    )
+    with torch.no_grad():
+        model.get_input_embeddings().weight.copy_(torch.from_numpy(embeddings))
+        model.generator_lm_head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+    return model
+
+
+def check_shifted_self_attention(model) -> None:
+    """Stop at once if the fast self-attention is not the library's own."""
+    ids = torch.arange(2 * 20).view(2, 20) + 5
+    with torch.no_grad():
+        fast = model(ids).logits
+        ConvBertSelfAttention.forward, kept = LIBRARY_FORWARD, ConvBertSelfAttention.forward
+        slow = model(ids).logits
+        ConvBertSelfAttention.forward = kept
+    assert torch.allclose(fast, slow, atol=1e-4), (fast - slow).abs().max()
+
+
+LIBRARY_FORWARD = ConvBertSelfAttention.forward
+
+
+# ---- optimisation --------------------------------------------------------------------------
+
+
+def make_optimizers(model, arguments):
+    """Return Muon for the encoder's matrices and AdamW for the rest (norms, biases undecayed)."""
+    parameters = dict(model.named_parameters())
+    matrices = {
+        n for n, p in parameters.items() if "encoder.layer" in n and p.ndim == 2 and "bias" not in n
+    }
+    if arguments.optimizer == "adamw":
+        matrices = set()
+    decayed = [p for n, p in parameters.items() if p.ndim > 1 and n not in matrices]
+    plain = [p for n, p in parameters.items() if p.ndim == 1]
+    groups = [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}]
+    optimizers = [torch.optim.AdamW(groups, lr=1.0, betas=(0.9, 0.98))]
+    if matrices:
+        optimizers.append(
+            torch.optim.Muon(
+                [parameters[n] for n in sorted(matrices)],
+                lr=1.0,
+                weight_decay=0.05,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    return optimizers
+
+
+def rate(step: int, arguments) -> float:
+    """Return the learning rate as a share of its peak: rising, constant, falling to zero."""
+    falling = arguments.falling * arguments.steps
+    return min((step + 1) / arguments.warmup, 1.0, (arguments.steps - step) / falling)
+
+
+def average_gradients(model, workers: int) -> None:
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    torch.distributed.all_reduce(flat)
+    for gradient, mean in zip(gradients, flat.div_(workers).split([g.numel() for g in gradients])):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def validate(model, held_out, device, limit=256):
+    """Return nats a hidden piece and top-1 on the first `limit` validation windows."""
+    ids, labels = held_out[0][:limit], held_out[1][:limit]
+    nats, right, count = 0.0, 0, 0
+    model.eval()
+    for i in range(0, len(ids), 32):
+        where = np.flatnonzero(labels[i : i + 32] != -100)
+        chunk = {
+            "ids": ids[i : i + 32],
+            "types": np.zeros_like(ids[i : i + 32]),
+            "attended": np.ones(ids[i : i + 32].shape, np.float32),
+            "where": where,
+            "labels": labels[i : i + 32].reshape(-1)[where],
+        }
+        with torch.no_grad():
+            loss, good = masked_loss(model, chunk, device)
+        nats, right, count = nats + loss.item() * len(where), right + good, count + len(where)
+    model.train()
+    return nats / count, right / count
+
+
+def save_atomically(path: Path, write) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        write(file.name)
+    os.replace(file.name, path)
+
+
+# ---- the run -------------------------------------------------------------------------------
+
+
+def train(worker: int, arguments) -> None:
+    stopping = []
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stopping.append(True))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(1)
+    if arguments.workers > 1:
+        torch.distributed.init_process_group(
+            "gloo",
+            init_method=f"file://{arguments.rendezvous}",
+            rank=worker,
+            world_size=arguments.workers,
+        )
+    first = worker == 0
+
+    stream = np.concatenate(encode_corpus("train", arguments.vocabulary))
+    held_out = held_out_windows(encode_corpus("validation", arguments.vocabulary), LONG, SPECIAL)
+    vocabulary = arguments.vocabulary.read_text("utf-8").split("\n")
+    rows = Rows(stream, [vocabulary.index(mark) for mark in ".?!"], arguments.seed)
+
+    ConvBertSelfAttention.forward = shifted_self_attention
+    state_file = arguments.state / "state.pt"
+    resumed = torch.load(state_file, weights_only=True) if state_file.exists() else None
+    model = new_model(arguments, stream)
+    check_shifted_self_attention(model)
+    model.to(device).train()
+    optimizers = make_optimizers(model, arguments)
+    step, log = 0, []
+    if resumed:
+        model.load_state_dict(resumed["model"])
+        for optimizer, state in zip(optimizers, resumed["optimizers"]):
+            optimizer.load_state_dict(state)
+        step, log = resumed["step"], resumed["log"]
+
+    def save():
+        state = {
+            "model": model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+            "step": step,
+            "log": log,
+        }
+        save_atomically(state_file, lambda name: torch.save(state, name))
+        with open(arguments.state / "curve.csv", "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["step", "pieces", "train_nats", "validation_nats", "validation_top1"])
+            writer.writerows(log)
+
+    progress = tqdm(total=arguments.steps, initial=step, disable=not first, mininterval=10)
+    saved, recent = time.monotonic(), []
+    while step < arguments.steps:
+        long = step >= (1 - arguments.long) * arguments.steps
+        length, size = (LONG, arguments.batch // 2) if long else (SHORT, arguments.batch)
+        index = (step * arguments.workers + worker) * size
+        share = rate(step, arguments)
+        # Many hidden pieces teach faster, few are what the model will meet: end where it is used.
+        mask_rate = (
+            arguments.mask_rate
+            if share == 1 or step < arguments.warmup
+            else (0.2 + (arguments.mask_rate - 0.2) * share)
+        )
+        batch = rows.batch(index, size, length, mask_rate)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                muon = isinstance(optimizer, torch.optim.Muon)
+                group["lr"] = share * (arguments.muon_rate if muon else arguments.rate)
+        with torch.autocast(device, torch.bfloat16, enabled=arguments.bfloat16):
+            loss, _ = masked_loss(model, batch, device)
+        loss.backward()
+        if arguments.workers > 1:
+            average_gradients(model, arguments.workers)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        step += 1
+        recent.append(loss.item())
+        progress.update()
+
+        # All workers leave at the same step, or the one left behind would wait for ever.
+        stop = torch.tensor(float(bool(stopping)))
+        if arguments.workers > 1:
+            torch.distributed.all_reduce(stop)
+        if first and (step % arguments.validate == 0 or step == arguments.steps):
+            nats, top1 = validate(model, held_out, device)
+            pieces = step * arguments.workers * arguments.batch * SHORT
+            log.append(
+                [step, pieces, round(float(np.mean(recent)), 4), round(nats, 4), round(top1, 4)]
+            )
+            trained = f"step {step}: train {np.mean(recent):.3f}"
+            progress.write(f"{trained}, validation {nats:.3f} nats, top-1 {top1:.1%}")
+            recent = []
+        if first and (stop or step == arguments.steps or time.monotonic() - saved > 180):
+            save()
+            saved = time.monotonic()
+        if stop:
+            return
+    if first:
+        model.half().cpu().save_pretrained(arguments.out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=HERE / "convbert-tiny")
+    parser.add_argument("--state", type=Path, default=HERE / ".training" / "convbert-tiny")
+    parser.add_argument("--vocabulary", type=Path, default=HERE / "convbert-tiny" / "vocab.txt")
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--workers", type=int, default=1, help="CPU processes")
+    parser.add_argument("--batch", type=int, default=32, help="windows of 64 a worker and step")
+    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate of AdamW")
+    parser.add_argument("--muon-rate", type=float, default=2e-3, help="peak learning rate of Muon")
+    parser.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
+    parser.add_argument("--warmup", type=int, default=500, help="steps in which the rate rises")
+    parser.add_argument("--falling", type=float, default=0.4, help="last share, rate to zero")
+    parser.add_argument("--long", type=float, default=0.15, help="last share, windows of 128")
+    parser.add_argument("--mask-rate", type=float, default=0.3)
+    parser.add_argument("--validate", type=int, default=500, help="steps between validations")
+    parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    for split in ("train", "validation"):
+        encode_corpus(split, arguments.vocabulary)
+    if arguments.workers == 1:
+        train(0, arguments)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        arguments.rendezvous = Path(folder) / "rendezvous"
+        torch.multiprocessing.spawn(train, (arguments,), arguments.workers)
+
+
+if __name__ == "__main__":
+    main()
