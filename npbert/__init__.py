@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 # Every public name and the file it is written in: a file is imported when a name is first wanted.
 _HOMES = {
+    "auto": ["AutoConfig", "AutoModel", "AutoModelForMaskedLM"],
     "backend": ["get_backend", "set_backend"],
     "bert": ["BertForMaskedLM", "BertModel"],
     "config": ["BertConfig", "ConvBertConfig"],
