@@ -18,3 +18,28 @@ def pytest_configure(config):
     missing = [name for name in REFERENCE_LIBRARIES if importlib.util.find_spec(name) is None]
     if os.environ.get("NPBERT_REQUIRE_REFERENCE") and missing:
         raise pytest.UsageError(f"NPBERT_REQUIRE_REFERENCE is set, but missing: {missing}")
+
+
+VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat on mat ##s . , ? a".split()
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A directory with a small random masked-LM ConvBERT of 16 word pieces and 12 positions."""
+    from npbert import ConvBertConfig, ConvBertForMaskedLM
+
+    config = ConvBertConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=16,
+        embedding_size=8,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=32,
+        conv_kernel_size=3,
+        max_position_embeddings=12,
+        initializer_range=0.5,  # spread out, so that candidates differ
+    )
+    directory = tmp_path / "checkpoint"
+    ConvBertForMaskedLM(config, seed=0).save_pretrained(directory)
+    (directory / "vocab.txt").write_text("".join(f"{piece}\n" for piece in VOCABULARY), "utf-8")
+    return directory

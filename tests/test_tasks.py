@@ -1,0 +1,147 @@
+"""fill_mask: the shape of its results, what it refuses, and that it answers what the model says."""
+
+import re
+
+import numpy as np
+import pytest
+
+import npbert
+from npbert import ConvBertForMaskedLM, ConvBertModel, fill_mask, tasks
+from npbert.ops import softmax
+
+
+def test_the_shipped_model_answers():
+    candidates = fill_mask("The children went to [MASK] to learn to read and write.")
+    assert len(candidates) == 5
+    assert candidates[0]["token_str"] == "school"
+    assert candidates[0]["sequence"] == "the children went to school to learn to read and write."
+
+
+def test_candidates_are_the_model_s_own_probabilities(checkpoint):
+    candidates = fill_mask("the [MASK] sat", checkpoint, top_k=16)
+    model = ConvBertForMaskedLM.from_pretrained(checkpoint)
+    probs = softmax(model([[2, 5, 4, 8, 3]]).logits[0, 2])
+    assert [c["token"] for c in candidates] == np.argsort(-probs, kind="stable").tolist()
+    np.testing.assert_allclose([c["score"] for c in candidates], np.sort(probs)[::-1], rtol=1e-6)
+    assert sum(c["score"] for c in candidates) == pytest.approx(1)
+    for candidate in candidates:
+        assert set(candidate) == {"score", "token", "token_str", "sequence"}
+        assert all(
+            type(candidate[name]) is kind
+            for name, kind in {
+                "score": float,
+                "token": int,
+                "token_str": str,
+                "sequence": str,
+            }.items()
+        )
+
+
+def test_several_masks_give_a_list_for_each_and_show_special_tokens(checkpoint):
+    first, second = fill_mask("[MASK] cat [MASK]", checkpoint, top_k=2)
+    assert len(first) == len(second) == 2
+    piece = first[0]["token_str"]
+    assert first[0]["sequence"] == f"[CLS] {piece} cat [MASK] [SEP]"
+
+
+def test_a_list_of_texts_gives_a_list(checkpoint):
+    texts = ["the [MASK] sat", "a [MASK]"]
+    assert fill_mask(texts, checkpoint) == [fill_mask(text, checkpoint) for text in texts]
+
+
+def test_a_list_of_one_text_gives_the_result_of_that_text(checkpoint):
+    assert fill_mask(["a [MASK]"], checkpoint) == fill_mask("a [MASK]", checkpoint)
+
+
+def test_targets_keep_their_scores(checkpoint):
+    everything = {c["token_str"]: c["score"] for c in fill_mask("a [MASK]", checkpoint, top_k=16)}
+    some = fill_mask("a [MASK]", checkpoint, targets=["cat", "dog", "cat"])
+    assert {c["token_str"]: c["score"] for c in some} == {p: everything[p] for p in ("cat", "dog")}
+    assert some[0]["score"] >= some[1]["score"]
+    assert fill_mask("a [MASK]", checkpoint, targets="cat")[0]["token_str"] == "cat"
+
+
+def test_a_loaded_model_is_taken(checkpoint):
+    model = ConvBertForMaskedLM.from_pretrained(checkpoint)
+    assert fill_mask("a [MASK]", model) == fill_mask("a [MASK]", checkpoint)
+
+
+def test_a_model_made_by_hand_needs_its_tokenizer(checkpoint):
+    model = ConvBertForMaskedLM(ConvBertForMaskedLM.from_pretrained(checkpoint).config)
+    with pytest.raises(ValueError, match="pass its tokenizer"):
+        fill_mask("a [MASK]", model)
+    tokenizer = npbert.BertTokenizer.from_pretrained(checkpoint)
+    assert len(fill_mask("a [MASK]", model, tokenizer=tokenizer)) == 5
+
+
+def test_a_directory_is_loaded_once(checkpoint, monkeypatch):
+    first = fill_mask("a [MASK]", checkpoint)
+    monkeypatch.setattr(tasks.AutoModelForMaskedLM, "from_pretrained", None)
+    assert fill_mask("a [MASK]", checkpoint) == first
+
+
+def test_an_id_without_a_token_is_an_empty_string(checkpoint):
+    """Published checkpoints have more ids than lines of vocabulary."""
+    lines = (checkpoint / "vocab.txt").read_text().splitlines()[:-2]
+    (checkpoint / "vocab.txt").write_text("\n".join(lines) + "\n")
+    candidates = fill_mask("the [MASK] sat", checkpoint, top_k=16)
+    assert {c["token_str"] for c in candidates if c["token"] >= 14} == {""}
+
+
+WRONG = {
+    "no mask": ({"text": "a cat"}, r"no \[MASK\] in 'a cat'; write \[MASK\]"),
+    "empty": ({"text": ""}, r"text is empty; write \[MASK\]"),
+    "blank": ({"text": " \n"}, "text is empty"),
+    "not text": ({"text": 7}, "text is int, expected str"),
+    "one of several": ({"text": ["a [MASK]", "a cat"]}, r"no \[MASK\] in 'a cat'"),
+    "too long": ({"text": "a " * 11 + "[MASK]"}, "14 tokens.* 12 positions"),
+    "top_k 0": ({"top_k": 0}, "top_k is 0, expected 1 to 16"),
+    "top_k 17": ({"top_k": 17}, "top_k is 17, expected 1 to 16"),
+    "top_k text": ({"top_k": "5"}, "top_k is '5'"),
+    "top_k bool": ({"top_k": True}, "top_k is True"),
+    "unknown targets": ({"targets": ["cat", "Cat", "owl"]}, "not in .*: 'Cat', 'owl'"),
+    "no targets": ({"targets": []}, "targets is empty"),
+}
+
+
+@pytest.mark.parametrize("arguments, message", WRONG.values(), ids=WRONG.keys())
+def test_wrong_input_is_refused(checkpoint, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fill_mask(**{"text": "a [MASK]", "model": checkpoint} | arguments)
+
+
+def test_no_texts_have_no_results(checkpoint):
+    assert fill_mask([], checkpoint) == []
+
+
+def test_unknown_model_lists_what_is_shipped():
+    with pytest.raises(FileNotFoundError, match=r"nowhere.*convbert-tiny"):
+        fill_mask("a [MASK]", "nowhere")
+
+
+@pytest.mark.parametrize("file", ["config.json", "vocab.txt", "model.safetensors"])
+def test_a_missing_file_is_named(checkpoint, file):
+    (checkpoint / file).unlink()
+    with pytest.raises(FileNotFoundError, match=re.escape(file)):
+        fill_mask("a [MASK]", checkpoint)
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors"])
+def test_a_damaged_file_is_named(checkpoint, file):
+    (checkpoint / file).write_bytes((checkpoint / file).read_bytes()[:-30])
+    with pytest.raises(ValueError, match=re.escape(file)):
+        fill_mask("a [MASK]", checkpoint)
+
+
+def test_a_checkpoint_without_a_trained_head_is_refused(checkpoint, recwarn):
+    body = ConvBertModel(ConvBertForMaskedLM.from_pretrained(checkpoint).config)
+    body.save_pretrained(checkpoint)
+    missing = "generator_predictions.LayerNorm.weight.*generator_lm_head.bias"
+    with pytest.raises(ValueError, match=f"no trained masked-LM head; missing: {missing}"):
+        fill_mask("a [MASK]", checkpoint)
+    assert not recwarn.list  # the error says it all
+
+
+def test_a_model_without_the_head_s_class_is_refused(checkpoint):
+    with pytest.raises(ValueError, match=r"takes a ...ForMaskedLM, ConvBertModel given"):
+        fill_mask("a [MASK]", ConvBertModel(ConvBertForMaskedLM.from_pretrained(checkpoint).config))
