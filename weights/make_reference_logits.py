@@ -32,8 +32,8 @@ def cases(tokenizer: BertTokenizer, positions: int) -> dict[str, dict[str, np.nd
     """Return the inputs: a sentence, a pair, a padded batch, one token, as many as fit."""
     text = (
         "The cell is the smallest unit of life. Every living thing is made of cells, and every "
-        "cell comes from another cell. Cells take in food, turn it into energy and do the work that the "
-        "body needs. Some living things have only one cell; a person has about forty trillion. "
+        "cell comes from another cell. Cells take in food, turn it into energy and do the work "
+        "that the body needs. Some living things have one cell, a person has about 40 trillion. "
     )
     arrays = {"return_tensors": "np"}
     return {

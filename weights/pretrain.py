@@ -1,18 +1,19 @@
 """Pretrains the demonstration ConvBERT from scratch with masked language modelling.
 
-    python weights/pretrain.py --steps 12000 --workers 2
+    python weights/pretrain.py --workers 2
 
 Needs the extra `train`. Runs on CPU workers (one thread each, gradients averaged) or on one GPU.
-State is saved every few minutes and when the process is told to stop; the same command goes on
-from there. Batches are a function of the seed and the step alone, so stopping changes nothing.
+State is saved every three minutes and when the process is told to stop; the same command goes on
+from there. Batches are a function of the seed, the step and the number of workers, so stopping
+changes nothing.
 
-What makes a small budget go far, each found better than its alternative on the validation split:
+What makes a small budget go far:
 - only the hidden positions pass through the vocabulary projection;
 - embeddings start from a factorisation of word piece co-occurrence, output biases from frequencies,
   so that training does not begin with the long plateau of learning unigrams;
-- Muon on the encoder's matrices, AdamW on everything else;
-- the rate stays constant and then falls to zero, so that a run can be prolonged while it is
-  constant; windows of 64 pieces first, of 128 in the last part;
+- Muon on the encoder's matrices, AdamW on everything else (`--optimizer adamw` for comparison);
+- the rate stays constant and then falls to zero, so that a run can be prolonged or cut short while
+  it is constant; windows of 64 pieces first, of 128 in the last part;
 - self-attention is computed from shifted sums, not from unfolded windows.
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import json
 import math
 import os
 import signal
@@ -190,9 +192,8 @@ def cooccurrence_embeddings(stream: np.ndarray, vocabulary: int, width: int, see
     return embeddings / embeddings.std() * 0.05
 
 
-def new_model(arguments, stream: np.ndarray) -> ConvBertForMaskedLM:
-    """Return an untrained model whose embeddings and output biases already know the corpus."""
-    torch.manual_seed(arguments.seed)
+def new_model(seed: int) -> ConvBertForMaskedLM:
+    torch.manual_seed(seed)
     config = ConvBertConfig(
         vocab_size=8192,
         hidden_size=256,
@@ -207,17 +208,21 @@ def new_model(arguments, stream: np.ndarray) -> ConvBertForMaskedLM:
         attention_probs_dropout_prob=0.0,
         layer_norm_eps=1e-12,
         pad_token_id=SPECIAL["[PAD]"],
+        bos_token_id=None,
+        eos_token_id=None,
     )
     config._attn_implementation = "eager"
-    model = ConvBertForMaskedLM(config)
+    return ConvBertForMaskedLM(config)
+
+
+def teach_statistics(model: ConvBertForMaskedLM, stream: np.ndarray, seed: int) -> None:
+    """Let embeddings and output biases start from the counts of the corpus."""
+    config = model.config
     counts = np.bincount(stream, minlength=config.vocab_size) + 1.0
-    embeddings = cooccurrence_embeddings(
-        stream, config.vocab_size, config.embedding_size, arguments.seed
-    )
+    embeddings = cooccurrence_embeddings(stream, config.vocab_size, config.embedding_size, seed)
     with torch.no_grad():
         model.get_input_embeddings().weight.copy_(torch.from_numpy(embeddings))
         model.generator_lm_head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
-    return model
 
 
 def check_shifted_self_attention(model) -> None:
@@ -303,6 +308,21 @@ def save_atomically(path: Path, write) -> None:
     os.replace(file.name, path)
 
 
+def export(model: ConvBertForMaskedLM, directory: Path) -> None:
+    """Write the checkpoint: weights in half precision, to be computed with in single precision."""
+    model.cpu().half().save_pretrained(directory)
+    config = json.loads((directory / "config.json").read_text())
+    config["dtype"] = "float32"
+    (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    tokenizer = {
+        "tokenizer_class": "ConvBertTokenizer",
+        "do_lower_case": True,
+        "model_max_length": LONG,
+        **{f"{name.strip('[]').lower()}_token": name for name in SPECIAL},
+    }
+    (directory / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
+
+
 # ---- the run -------------------------------------------------------------------------------
 
 
@@ -329,7 +349,9 @@ def train(worker: int, arguments) -> None:
     ConvBertSelfAttention.forward = shifted_self_attention
     state_file = arguments.state / "state.pt"
     resumed = torch.load(state_file, weights_only=True) if state_file.exists() else None
-    model = new_model(arguments, stream)
+    model = new_model(arguments.seed)
+    if not resumed:
+        teach_statistics(model, stream, arguments.seed)
     check_shifted_self_attention(model)
     model.to(device).train()
     optimizers = make_optimizers(model, arguments)
@@ -403,7 +425,7 @@ def train(worker: int, arguments) -> None:
         if stop:
             return
     if first:
-        model.half().cpu().save_pretrained(arguments.out)
+        export(model, arguments.out)
 
 
 def main() -> None:
@@ -411,17 +433,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "convbert-tiny")
     parser.add_argument("--state", type=Path, default=HERE / ".training" / "convbert-tiny")
     parser.add_argument("--vocabulary", type=Path, default=HERE / "convbert-tiny" / "vocab.txt")
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--workers", type=int, default=1, help="CPU processes")
-    parser.add_argument("--batch", type=int, default=32, help="windows of 64 a worker and step")
-    parser.add_argument("--rate", type=float, default=1e-3, help="peak learning rate of AdamW")
-    parser.add_argument("--muon-rate", type=float, default=2e-3, help="peak learning rate of Muon")
+    parser.add_argument("--batch", type=int, default=48, help="windows of 64 a worker and step")
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate of AdamW")
+    parser.add_argument("--muon-rate", type=float, default=3e-3, help="peak learning rate of Muon")
     parser.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
-    parser.add_argument("--warmup", type=int, default=500, help="steps in which the rate rises")
+    parser.add_argument("--warmup", type=int, default=200, help="steps in which the rate rises")
     parser.add_argument("--falling", type=float, default=0.4, help="last share, rate to zero")
     parser.add_argument("--long", type=float, default=0.15, help="last share, windows of 128")
     parser.add_argument("--mask-rate", type=float, default=0.3)
-    parser.add_argument("--validate", type=int, default=500, help="steps between validations")
+    parser.add_argument("--validate", type=int, default=250, help="steps between validations")
     parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -430,6 +452,7 @@ def main() -> None:
     if arguments.workers == 1:
         train(0, arguments)
         return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the workers, which save and leave
     with tempfile.TemporaryDirectory() as folder:
         arguments.rendezvous = Path(folder) / "rendezvous"
         torch.multiprocessing.spawn(train, (arguments,), arguments.workers)
