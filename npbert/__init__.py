@@ -17,10 +17,9 @@ _HOMES = {
     "shipped": ["shipped_checkpoints"],
     "tasks": ["fill_mask"],
     "tokenizer": [
-        "BertTokenizer",
-        "BertTokenizerFast",
-        "ConvBertTokenizer",
-        "ConvBertTokenizerFast",
+        f"{family}{kind}"
+        for family in ("Bert", "ConvBert", "MobileBert", "SqueezeBert")
+        for kind in ("Tokenizer", "TokenizerFast")
     ],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
