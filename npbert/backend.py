@@ -15,7 +15,7 @@ machine code is kept on disk for the next process.
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ _chosen: str | None = None  # by set_backend; None leaves it to the environment
 def set_backend(name: str | None) -> None:
     """Choose "numpy", "numba" or "auto" for this process; None gives NPBERT_BACKEND its say again.
 
-    Raises ValueError for another name, ImportError where numba is chosen and not installed.
+    Raises ValueError for another name, ImportError where numba is chosen and cannot be imported.
     """
     global _chosen
     if name is not None:
@@ -41,20 +41,25 @@ def get_backend() -> str:
     name = _chosen or os.environ.get("NPBERT_BACKEND") or "auto"
     _check(name, "the environment variable NPBERT_BACKEND is")
     if name == "auto":
-        return "numba" if _numba_is_installed() else "numpy"
+        return "numpy" if _trouble_with_numba() else "numba"
     return name
 
 
 def _check(name: str, origin: str) -> None:
     if name not in BACKENDS:
         raise ValueError(f"{origin} {name!r}, expected one of {', '.join(BACKENDS)}")
-    if name == "numba" and not _numba_is_installed():
-        raise ImportError(f'{origin} "numba", but the package numba is not installed')
+    if name == "numba" and (trouble := _trouble_with_numba()):
+        raise ImportError(f"{origin} 'numba', which cannot be imported: {trouble}")
 
 
 @functools.cache
-def _numba_is_installed() -> bool:
-    return importlib.util.find_spec("numba") is not None
+def _trouble_with_numba() -> str:
+    """Return why numba cannot be used, "" where it can."""
+    try:  # that it is installed is not enough: it may refuse this NumPy, or lack its library
+        importlib.import_module("numba")
+    except (ImportError, OSError) as error:
+        return str(error)
+    return ""
 
 
 class Operation:

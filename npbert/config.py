@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from npbert.activations import ACTIVATIONS
 from npbert.checkpoint import read_json, write_json
+from npbert.shipped import checkpoint_directory
 
 FILE = "config.json"
 
@@ -51,13 +53,16 @@ class PreTrainedConfig:
     def __post_init__(self) -> None:
         for option in dataclasses.fields(self):
             self._check_type(option.name, str(option.type))
-        for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size",
-                     "max_position_embeddings", "type_vocab_size"):  # fmt: skip
-            self.require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, expected >= 1"
-            )
-        layers = self.num_hidden_layers
-        self.require(layers >= 0, f"num_hidden_layers is {layers}, expected >= 0")
+        self.require_range("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+                           "intermediate_size", "max_position_embeddings", "type_vocab_size",
+                           low=1)  # fmt: skip
+        self.require_range("initializer_range", "layer_norm_eps", low=0)
+        self.require_range(
+            "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout",
+            low=0, high=1,
+        )  # fmt: skip
+        # The reference makes the row of this id in the embeddings; -1 is the last one.
+        self.require_range("pad_token_id", low=-self.vocab_size, high=self.vocab_size - 1)
         self.require(
             self.hidden_act in ACTIVATIONS,
             f"hidden_act is {self.hidden_act!r}, expected one of {', '.join(sorted(ACTIVATIONS))}",
@@ -78,6 +83,14 @@ class PreTrainedConfig:
             fits = False
         self.require(fits, f"{name} is {value!r}, expected {declared}")
 
+    def require_range(self, *names: str, low: float, high: float = math.inf) -> None:
+        """Raise a ValueError unless these options are finite and from low to high, or None."""
+        expected = f">= {low}" if high == math.inf else f"{low} to {high}"
+        for name in names:
+            value = getattr(self, name)
+            fits = value is None or (low <= value <= high and value < math.inf)
+            self.require(fits, f"{name} is {value}, expected {expected}")
+
     def require(self, condition: bool, otherwise: str) -> None:
         """Raise a ValueError that names the configuration unless `condition` holds."""
         if not condition:
@@ -93,20 +106,21 @@ class PreTrainedConfig:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path) -> PreTrainedConfig:
-        """Read config.json from a checkpoint directory.
+        """Read config.json from a checkpoint directory, or from a checkpoint that npbert ships.
 
         Raises FileNotFoundError where it is missing, ValueError where it is not JSON, belongs to
         another family, or describes a model that cannot be.
         """
-        values = read_json(Path(directory), FILE)
-        found = values.get("model_type", cls.model_type).replace("_", "")  # some say conv_bert
-        if found != cls.model_type:
-            where = Path(directory) / FILE
+        directory = checkpoint_directory(directory)
+        values = read_json(directory, FILE)
+        found = values.get("model_type", cls.model_type)
+        if str(found).replace("_", "") != cls.model_type:  # some say conv_bert
+            where = directory / FILE
             raise ValueError(f"{where}: model_type is {found!r}, expected {cls.model_type!r}")
         try:
             return cls.from_dict(values)
         except ValueError as error:
-            raise ValueError(f"{Path(directory) / FILE}: {error}") from None
+            raise ValueError(f"{directory / FILE}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return what config.json holds: `model_type`, all options, the keys in `other`."""
@@ -166,10 +180,7 @@ class ConvBertConfig(PreTrainedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("embedding_size", "head_ratio", "conv_kernel_size", "num_groups"):
-            self.require(
-                getattr(self, name) >= 1, f"{name} is {getattr(self, name)}, expected >= 1"
-            )
+        self.require_range("embedding_size", "head_ratio", "conv_kernel_size", "num_groups", low=1)
         D, K, G = self.hidden_size, self.conv_kernel_size, self.num_groups
         # The reference fails on an even kernel: its windows come out one token too many.
         self.require(K % 2 == 1, f"conv_kernel_size is {K}, expected an odd number")

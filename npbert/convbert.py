@@ -212,7 +212,7 @@ class ConvBertModel(ConvBertPreTrainedModel, Encoder):
 class ConvBertForMaskedLM(ConvBertPreTrainedModel, MaskedLM):
     """ConvBERT with the head that fills in masked word pieces: logits [B, T, V]."""
 
-    optional = ("generator_predictions", "generator_lm_head")
+    optional = ("generator_",)
 
     @classmethod
     def parameter_shapes(cls, config: ConvBertConfig) -> Shapes:

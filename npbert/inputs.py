@@ -53,7 +53,7 @@ def check_inputs(
         B, T = input_ids.shape
     else:
         E = getattr(config, "embedding_size", config.hidden_size)
-        inputs_embeds = np.asarray(inputs_embeds)
+        inputs_embeds = numbers("inputs_embeds", inputs_embeds)
         if inputs_embeds.ndim != 3 or inputs_embeds.shape[2] != E:
             raise ValueError(
                 f"inputs_embeds has shape {list(inputs_embeds.shape)}, "
@@ -71,7 +71,7 @@ def check_inputs(
 
     if attention_mask is None:
         attention_mask = np.ones((B, T), bool)
-    attention_mask = np.asarray(attention_mask)
+    attention_mask = numbers("attention_mask", attention_mask)
     check_shape("attention_mask", attention_mask, [(B, T)])
     if token_type_ids is None:
         token_type_ids = np.zeros((B, T), np.int64)
@@ -94,6 +94,22 @@ def check_labels(labels: Any, shape: tuple[int, ...], limit: int) -> np.ndarray:
     return labels
 
 
+def as_array(name: str, values: Any) -> np.ndarray:
+    """Return `values` as an array, or say that its rows differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has rows of unlike lengths; pad them to one length") from None
+
+
+def numbers(name: str, values: Any) -> np.ndarray:
+    """Return `values` as an array of real numbers or booleans, or say what it is instead."""
+    array = as_array(name, values)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{name} has dtype {array.dtype}, expected numbers")
+    return array
+
+
 def whole_numbers(
     name: str, values: Any, limit: int, limit_name: str, ignored: int | None = None
 ) -> np.ndarray:
@@ -101,10 +117,7 @@ def whole_numbers(
 
     NumPy would read a negative index from the end of a table without a word.
     """
-    try:
-        array = np.asarray(values)
-    except ValueError:  # rows of unlike lengths
-        raise ValueError(f"{name} has rows of unlike lengths; pad them to one length") from None
+    array = as_array(name, values)
     if array.size == 0:
         array = array.astype(np.int64)
     if not np.issubdtype(array.dtype, np.integer):
@@ -124,5 +137,5 @@ def whole_numbers(
 def check_shape(name: str, array: np.ndarray, shapes: list[tuple[int, ...]]) -> None:
     """Raise ValueError unless the array has one of the shapes."""
     if array.shape not in shapes:
-        expected = " or ".join(str(list(shape)) for shape in shapes)
+        expected = " or ".join(dict.fromkeys(str(list(shape)) for shape in shapes))
         raise ValueError(f"{name} has shape {list(array.shape)}, expected {expected}")

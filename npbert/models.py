@@ -6,10 +6,13 @@ parameters: it checks the inputs once, calls those functions, applies the head, 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +23,7 @@ from npbert.config import PreTrainedConfig
 from npbert.inputs import Inputs, check_inputs, check_labels
 from npbert.ops import cross_entropy
 from npbert.outputs import BaseModelOutput, MaskedLMOutput, ModelOutput
+from npbert.shipped import checkpoint_directory
 
 
 class PreTrainedModel:
@@ -31,26 +35,30 @@ class PreTrainedModel:
 
     config_class: ClassVar[type[PreTrainedConfig]]
     base_model_prefix: ClassVar[str]
-    optional: ClassVar[tuple[str, ...]] = ()  # modules that a checkpoint may lack as a whole
+    optional: ClassVar[tuple[str, ...]] = ()  # parts a checkpoint may lack: how their names begin
 
     def __init__(self, config: PreTrainedConfig, seed: int = 0, dtype: Any = np.float32):
         self._check_config(config)
+        dtype = float_dtype(dtype)
         shapes = self.parameter_shapes(config)
         tensors = params.random_tensors(shapes, config.initializer_range, seed)
         self._fill(config, tensors, dtype, [])
 
     def _fill(
-        self, config: PreTrainedConfig, tensors: dict[str, np.ndarray], dtype: Any, new: list[str]
+        self,
+        config: PreTrainedConfig,
+        tensors: dict[str, np.ndarray],
+        dtype: np.dtype,
+        new: list[str],
     ) -> None:
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ValueError(f"dtype is {self.dtype}, expected float32 or float64")
-        tensors = {name: a.astype(self.dtype, copy=False) for name, a in tensors.items()}
+        tensors = {name: a.astype(dtype, copy=False) for name, a in tensors.items()}
         for name, source in self.tied(config).items():
             tensors.setdefault(name, tensors[source])
         self.config = config
+        self.dtype = dtype
         self.params = params.tree(tensors)
         self.newly_initialized = new
+        self.name_or_path: Path | None = None  # where it was loaded from
 
     # ---- what a subclass says about itself ----
 
@@ -61,7 +69,7 @@ class PreTrainedModel:
 
     @classmethod
     def tied(cls, config: Any) -> dict[str, str]:
-        """Return which tensors, where a checkpoint omits them, are another tensor: name -> name."""
+        """Return which tensors are another tensor, stored once: name -> name."""
         return {}
 
     # ---- loading and saving ----
@@ -83,8 +91,7 @@ class PreTrainedModel:
         Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file and
         for tensors that are missing or of another shape than the config asks, all in one.
         """
-        from npbert.shipped import checkpoint_directory
-
+        dtype = float_dtype(dtype)
         directory = checkpoint_directory(directory)
         config = cls.config_class.from_pretrained(directory)
         shapes = cls.parameter_shapes(config)
@@ -92,8 +99,14 @@ class PreTrainedModel:
         tensors = params.fit_prefix(
             read_weights(directory), shapes | dict.fromkeys(ties), cls.base_model_prefix
         )
-        for name, source in ties.items():  # a checkpoint may hold both, and then both count
-            if name in tensors:
+        for name, source in ties.items():
+            if name not in tensors:
+                continue
+            if source not in tensors:
+                tensors[source] = tensors.pop(name)
+            elif np.array_equal(tensors[name], tensors[source]):
+                del tensors[name]
+            else:  # then both count, as in the reference: the config is wrong, not the weights
                 shapes = {**shapes, name: shapes[source]}
         missing, unexpected = params.match(tensors, shapes, cls.optional, str(directory))
         if unexpected:
@@ -108,18 +121,28 @@ class PreTrainedModel:
             tensors |= params.random_tensors(absent, config.initializer_range, seed)
         model = cls.__new__(cls)
         model._fill(config, tensors, dtype, missing)
+        model.name_or_path = directory
         return model
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Write config.json and model.safetensors, each at once or not at all."""
+        """Write config.json and model.safetensors into a directory, made where it is missing.
+
+        Both are complete before either takes its place: a failure leaves the old files as they
+        were, and so does a crash, unless it falls between the two renamings at the end.
+        """
         about = {"architectures": [type(self).__name__], "dtype": str(self.dtype)}
         config = dataclasses.replace(self.config, other={**self.config.other, **about})
-        config.save_pretrained(directory)
         tensors = self.state_dict()
         for name, source in self.tied(self.config).items():
             if tensors[name] is tensors[source]:
                 del tensors[name]
-        write_weights(Path(directory), tensors)
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".saving-", dir=directory) as new:
+            config.save_pretrained(new)
+            write_weights(new, tensors)
+            for file in sorted(Path(new).iterdir()):
+                os.replace(file, directory / file.name)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return every tensor under its checkpoint name, tied ones included."""
@@ -136,9 +159,9 @@ class PreTrainedModel:
         """Yield the embeddings, then every layer's output, [B, T, D], each with its attention."""
         raise NotImplementedError
 
-    def check(self, *entries: Any) -> Inputs:
+    def check(self, *entries: Any, **named_entries: Any) -> Inputs:
         """Check what the model was called with, before any work: the arguments of check_inputs."""
-        return check_inputs(self.config, self.dtype, *entries)
+        return check_inputs(self.config, self.dtype, *entries, **named_entries)
 
     def encode(
         self, inputs: Inputs, output_attentions: bool | None, output_hidden_states: bool | None
@@ -230,6 +253,17 @@ class MaskedLM(PreTrainedModel):
             loss = cross_entropy(logits.reshape(-1, V), labels.reshape(-1))
         output = MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.returned(output, return_dict)
+
+
+def float_dtype(dtype: Any) -> np.dtype:
+    """Return float32 or float64 as a NumPy dtype; raise ValueError for any other."""
+    found = dtype
+    if dtype is not None:  # NumPy takes None for float64
+        with contextlib.suppress(TypeError):
+            found = np.dtype(dtype)
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {found}, expected float32 or float64")
+    return found
 
 
 def _warn(message: str) -> None:

@@ -88,8 +88,11 @@ def random_tensors(shapes: Shapes, spread: float, seed: int) -> dict[str, np.nda
     """Return float64 arrays as the reference initialises them: norms 1, biases 0, the rest normal.
 
     `spread` is the standard deviation (initializer_range). A tensor depends on its name and the
-    seed alone, so that adding a head does not change the body.
+    seed alone, so that adding a head does not change the body. Raises ValueError for a seed that
+    is not a whole number from 0 on.
     """
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed is {seed!r}, expected a whole number from 0 on")
     return {name: _random(name, shape, spread, seed) for name, shape in shapes.items()}
 
 
@@ -109,11 +112,14 @@ def fit_prefix(tensors: Mapping[str, Any], names: Container[str], prefix: str) -
     """Add or take away the name of the body ("convbert.") where that gives one of the `names`.
 
     A body that was saved alone has no prefix; the same body inside a model with a head has one.
+    A tensor that is there under the wanted name already is not replaced by one that is renamed.
     """
 
     def fit(name: str) -> str:
-        spellings = (name, f"{prefix}.{name}", name.removeprefix(f"{prefix}."))
-        return next((spelling for spelling in spellings if spelling in names), name)
+        if name in names:
+            return name
+        spellings = (f"{prefix}.{name}", name.removeprefix(f"{prefix}."))
+        return next((s for s in spellings if s in names and s not in tensors), name)
 
     return {fit(name): array for name, array in tensors.items()}
 
@@ -123,19 +129,26 @@ def match(
 ) -> tuple[list[str], list[str]]:
     """Hold every name and shape of a checkpoint against `shapes`; return (missing, unexpected).
 
-    `optional` names the modules (heads, a pooler) that may be missing as a whole: only their
-    tensors can come back as missing. Everything else that is missing or has another shape raises
-    one ValueError that lists it all, each tensor with the shape the config asks for.
+    `optional` has, for each part that may be missing as a whole (a head, a pooler), how the names
+    of its tensors begin: only these can come back as missing. Everything else that is missing or
+    has another shape raises one ValueError that lists it all, each tensor with the shape the config
+    asks for. So does a tensor of whole numbers: a quantised weight means nothing without its scale.
     """
+    there = {name: tensors[name] for name in shapes if name in tensors}
     wrong = [
-        f"{name}: is {list(tensors[name].shape)}, expected {list(shape)}"
-        for name, shape in shapes.items()
-        if name in tensors and tensors[name].shape != shape
+        f"{name}: is {list(array.shape)}, expected {list(shapes[name])}"
+        for name, array in there.items()
+        if array.shape != shapes[name]
+    ]
+    wrong += [
+        f"{name}: has dtype {array.dtype}, expected floating-point numbers"
+        for name, array in there.items()
+        if array.dtype.kind != "f"
     ]
     missing = []
-    for module, names in _by_module(shapes, optional).items():
+    for part, names in _by_part(shapes, optional).items():
         absent = [name for name in names if name not in tensors]
-        if module and len(absent) == len(names):
+        if part and len(absent) == len(names):
             missing += absent
         else:
             wrong += [f"{name}: is missing, expected {list(shapes[name])}" for name in absent]
@@ -145,10 +158,10 @@ def match(
     return missing, [name for name in tensors if name not in shapes]
 
 
-def _by_module(shapes: Shapes, optional: Iterable[str]) -> dict[str, list[str]]:
-    """Group names by the optional module they belong to, "" for those that must be there."""
+def _by_part(shapes: Shapes, optional: Iterable[str]) -> dict[str, list[str]]:
+    """Group names by the optional part they belong to, "" for those that must be there."""
     groups: dict[str, list[str]] = {}
     for name in shapes:
-        module = next((m for m in optional if name.startswith(f"{m}.")), "")
-        groups.setdefault(module, []).append(name)
+        part = next((beginning for beginning in optional if name.startswith(beginning)), "")
+        groups.setdefault(part, []).append(name)
     return groups

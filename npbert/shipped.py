@@ -23,7 +23,8 @@ def shipped_checkpoints() -> dict[str, Path]:
 def checkpoint_directory(name: str | Path) -> Path:
     """Return the directory of a checkpoint; a directory that exists goes before a shipped name.
 
-    Raises FileNotFoundError that lists the shipped names where there is neither.
+    Raises FileNotFoundError that lists the shipped names where there is neither, ValueError for
+    the path of a file.
     """
     directory = Path(name)
     if directory.is_dir():
@@ -32,7 +33,7 @@ def checkpoint_directory(name: str | Path) -> Path:
     if str(name) in shipped:
         return shipped[str(name)]
     if directory.exists():
-        raise NotADirectoryError(f"{name} is a file, expected the directory of a checkpoint")
+        raise ValueError(f"{name} is a file, expected the directory of a checkpoint")
     known = ", ".join(shipped) or "none found"
     raise FileNotFoundError(
         f"no directory {name}, and no shipped checkpoint of that name ({known})"

@@ -130,9 +130,11 @@ def _loaded(
     if not hasattr(model, "head"):
         raise ValueError(f"fill_mask takes a ...ForMaskedLM, {type(model).__name__} given")
     _check_trained(model, model.name_or_path or "the model")
-    if tokenizer is None and model.name_or_path is None:
-        raise ValueError("the model was not loaded from a directory: pass its tokenizer as well")
-    return model, tokenizer or BertTokenizer.from_pretrained(model.name_or_path)
+    if tokenizer is None:
+        if model.name_or_path is None:
+            raise ValueError("the model was not loaded from a directory: pass its tokenizer too")
+        tokenizer = BertTokenizer.from_pretrained(model.name_or_path)
+    return model, tokenizer
 
 
 @functools.cache

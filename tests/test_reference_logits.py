@@ -1,4 +1,4 @@
-"""The shipped checkpoints against transformers' own logits and hidden states, stored in weights/."""
+"""The shipped checkpoints against values of transformers that are stored in weights/reference."""
 
 from pathlib import Path
 
