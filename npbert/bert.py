@@ -31,7 +31,7 @@ def embeddings(inputs, p, config):  # -> [B, T, D]
     if words is None:
         words = p.word_embeddings.weight[inputs.input_ids]  # [B, T, D]
     types = p.token_type_embeddings.weight[inputs.token_type_ids]  # [B, T, D]
-    positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, D]
+    positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, D] or [1, T, D]
     return layer_norm(words + types + positions, p.LayerNorm, config.layer_norm_eps)
 
 
@@ -58,8 +58,8 @@ def feed_forward(x, p, config):  # [B, T, D] -> [B, T, D]
 
 def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
     """One layer: attention, then the feed-forward network, each with a residual around it (3.1)."""
-    context, probs = self_attention(x, p.attention.self, config, mask_bias)  # [B, T, D]
-    output = p.attention.output
+    attention, output = p.attention.self, p.attention.output
+    context, probs = self_attention(x, attention, config, mask_bias)  # [B, T, D], [B, H, T, T]
     x = layer_norm(x + linear(context, output.dense), output.LayerNorm, config.layer_norm_eps)
     return feed_forward(x, p, config), probs
 

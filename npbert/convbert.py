@@ -8,6 +8,7 @@ work to a convolution whose filters each token makes for itself, from the few to
 
 Axes   B sentences   T tokens   V vocabulary   E embedding width   D hidden width
        H heads   S width of one head   A = H*S, half of D   K kernel width   G groups
+       I width of the feed-forward layer; of a grouped map, I enters and O leaves
 Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
 """
 
@@ -34,7 +35,7 @@ def embeddings(inputs, p, config):  # -> [B, T, E]
     words = inputs.inputs_embeds  # [B, T, E]
     if words is None:
         words = p.word_embeddings.weight[inputs.input_ids]  # [B, T, E]
-    positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, E]
+    positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, E] or [1, T, E]
     types = p.token_type_embeddings.weight[inputs.token_type_ids]  # [B, T, E]
     return layer_norm(words + positions + types, p.LayerNorm, config.layer_norm_eps)
 
@@ -108,8 +109,8 @@ def feed_forward(x, p, config):  # [B, T, D] -> [B, T, D]
 
 def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
     """One layer: mixed attention, then the feed-forward network, each with a residual around it."""
-    mixed, probs = mixed_attention(x, p.attention.self, config, mask_bias)  # [B, T, D]
-    output = p.attention.output
+    attention, output = p.attention.self, p.attention.output
+    mixed, probs = mixed_attention(x, attention, config, mask_bias)  # [B, T, D], [B, H, T, T]
     x = layer_norm(x + linear(mixed, output.dense), output.LayerNorm, config.layer_norm_eps)
     return feed_forward(x, p, config), probs
 

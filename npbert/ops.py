@@ -1,7 +1,7 @@
 """The operations that the families share, as plain functions on arrays.
 
 Axes   B sentences   T tokens   D hidden width   H heads   S width of one head   V vocabulary
-       I, O widths of what enters and leaves a linear map
+       I, O widths of what enters and leaves a linear map   K choices   N labels
 Names  `p` is a node of the parameter tree: p.weight is the array under that name in the checkpoint.
 
 Nothing here changes a dtype: float32 stays float32 and float64 stays float64.

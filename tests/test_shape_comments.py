@@ -1,0 +1,414 @@
+"""Every shape comment of the forward passes, held to the shapes that arise when they run.
+
+    wide = activation(linear(x, p.dense))  # [B, T, I]
+    groups = x.reshape(...)  # [..., G, 1, I/G]
+    def pool(x, p):  # [B, T, D] -> [B, D]
+
+A comment on an assignment gives the shape of the name, or of each of several names; on a def, those
+of the first array arguments and of what is returned. `...` stands for any leading axes. Several
+shapes, [B, T, D], [B, H, T, T], are those of several values in their order; [B, T] or [1, T] may be
+either. The letters are sizes that the model was made with; functions for any size take theirs from
+the call: where a letter comes first, it gets its value, and later ones must agree.
+"""
+
+import ast
+import importlib.util
+import inspect
+import re
+import sys
+import tokenize
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from npbert import activations, backend, bert, config, convbert, kernels, models, ops
+
+FILES = [
+    Path(inspect.getsourcefile(m)) for m in (ops, activations, kernels, bert, convbert, models)
+]
+ANY_SIZE = {"ops.py", "activations.py"}  # their letters are bound by each call
+WITH_LEGEND = {"ops.py", "kernels.py", "bert.py", "convbert.py"}
+
+# Sizes that all differ, so that no letter can stand for another by chance.
+B, T, V, D, E, I, H, S, K, G = 2, 8, 97, 60, 20, 44, 3, 10, 9, 4
+SIZES = dict(vocab_size=V, hidden_size=D, intermediate_size=I, max_position_embeddings=11)
+BERT = SIZES | dict(num_attention_heads=H, num_hidden_layers=1)
+CONVBERT = SIZES | dict(num_attention_heads=2 * H, num_hidden_layers=1, conv_kernel_size=K)
+
+# name -> (module, config, letters); a family is one or more entries here.
+MODELS = {
+    "Bert": (bert, config.BertConfig(**BERT), dict(B=B, T=T, V=V, D=D, I=I, H=H, S=D // H)),
+    "ConvBert": (
+        convbert,
+        config.ConvBertConfig(**CONVBERT, embedding_size=E, num_groups=G),
+        dict(B=B, T=T, V=V, D=D, E=E, I=I, H=H, S=S, A=H * S, K=K, G=G),
+    ),
+    "ConvBert, without groups and projection": (
+        convbert,
+        config.ConvBertConfig(**CONVBERT, embedding_size=D),
+        dict(B=B, T=T, V=V, D=D, E=D, I=I, H=H, S=S, A=H * S, K=K),
+    ),
+}
+
+
+# ---- reading the comments ------------------------------------------------------------------
+
+
+@dataclass
+class Comment:
+    """One shape comment and the def, or the lines of the assignment, that it stands on."""
+
+    where: str
+    inputs: list[list[list[str]]]  # for each value the shapes that it may have, axis by axis
+    outputs: list[list[list[str]]]  # of a def: what is returned; of an assignment: what is assigned
+    first: int = 0
+    last: int = 0
+    names: list[str] = field(default_factory=list)  # assigned; none for a def
+    checked: bool = False
+
+
+@dataclass
+class Function:
+    """The shape comments of one function."""
+
+    any_size: bool
+    on_def: Comment | None = None
+    on_lines: list[Comment] = field(default_factory=list)
+
+
+SHAPE = r"\[[^\[\]]*\]"
+EITHER = rf"{SHAPE}(?: or {SHAPE})*"
+SHAPES = rf"{EITHER}(?:, {EITHER})*"
+GRAMMAR = re.compile(rf"# (?P<inputs>{SHAPES})?(?: ?-> (?P<outputs>{SHAPES}))?(?:[,;:] .*)?")
+
+
+def shapes_in(text):
+    """Return for each value the shapes it may have: "[B] or [1], []" -> [[["B"], ["1"]], [[]]]."""
+    return [
+        [re.findall(r"[^\s,]+", shape[1:-1]) for shape in re.findall(SHAPE, either)]
+        for either in re.findall(EITHER, text or "")
+    ]
+
+
+def read_comments(file):
+    """Return {(file, first line, name of a function): Function} for those with shape comments."""
+    statements, functions = {}, {}  # line -> what a comment on it is about
+    for definition in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if not isinstance(definition, ast.FunctionDef):
+            continue
+        starts = [definition.lineno, *(d.lineno for d in definition.decorator_list)]
+        key = str(file), min(starts), definition.name
+        functions[key] = Function(file.name in ANY_SIZE)
+        for line in range(definition.lineno, definition.body[0].lineno):
+            statements[line] = key, None
+        for node in ast.walk(definition):
+            if isinstance(node, ast.Assign):
+                for line in range(node.lineno, node.end_lineno + 1):
+                    statements[line] = key, node
+    with tokenize.open(file) as source:
+        for token in tokenize.generate_tokens(source.readline):
+            alone = token.line.lstrip().startswith("#")
+            if (
+                token.type == tokenize.COMMENT
+                and not alone
+                and re.match(r"# (\[|->)", token.string)
+            ):
+                add_comment(functions, statements, token, f"{file.name}:{token.start[0]}")
+    return {key: f for key, f in functions.items() if f.on_def or f.on_lines}
+
+
+def add_comment(functions, statements, token, where):
+    match = GRAMMAR.fullmatch(token.string)
+    assert match, f"{where}: cannot be read: {token.string}"
+    assert token.start[0] in statements, f"{where}: neither on a def nor on an assignment"
+    key, assignment = statements[token.start[0]]
+    inputs, outputs = shapes_in(match["inputs"]), shapes_in(match["outputs"])
+    if assignment is None:
+        functions[key].on_def = Comment(where, inputs, outputs)
+        functions[key].any_size |= "..." in token.string
+        return
+    assert not match["outputs"], f"{where}: an arrow on an assignment"
+    (target,) = assignment.targets
+    names = [n.id for n in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    if len(inputs) == 1:
+        inputs *= len(names)  # one shape for each of the names
+    assert len(inputs) == len(names), f"{where}: {len(inputs)} shapes for {', '.join(names)}"
+    lines = assignment.lineno, assignment.end_lineno
+    functions[key].on_lines.append(Comment(where, [], inputs, *lines, names))
+
+
+# ---- running and comparing -----------------------------------------------------------------
+
+
+@dataclass
+class Call:
+    """One call of a function: what its letters stand for so far, and what waits for others."""
+
+    letters: dict[str, object]
+    unsolved: list[tuple] = field(default_factory=list)
+    pending: Comment | None = None  # on the assignment that runs now
+
+
+def fits(axes, shape, letters):
+    known = [letters.get(axis, axis) for axis in axes]
+    return len(axes) == len(shape) and all(str(a) == str(n) for a, n in zip(known, shape))
+
+
+def compare(call, comment, name, either, shape, wrong):
+    """Hold one array's shape to what a comment says, and bind letters that come up first."""
+    comment.checked = True
+    axes = next((axes for axes in either if fits(axes, shape, call.letters)), either[0])
+    complaint = f"{comment.where}: {name} is {list(shape)}, not [{', '.join(axes)}]"
+    if axes[:1] == ["..."]:
+        axes = axes[1:]
+        cut = len(shape) - len(axes)
+        leading, shape = shape[: max(cut, 0)], shape[max(cut, 0) :]
+        if call.letters.setdefault("...", leading) != leading:
+            wrong[complaint] = None
+    if len(axes) != len(shape):
+        wrong[complaint] = None
+        return
+    for axis, size in zip(axes, shape, strict=True):
+        if re.fullmatch("[A-Z]", axis):
+            call.letters.setdefault(axis, size)
+        call.unsolved.append((axis, size, complaint))
+
+
+def solve(call, wrong, at_the_end=False):
+    """Evaluate the axes whose letters are all known by now."""
+    for entry in call.unsolved[:]:
+        axis, size, complaint = entry
+        unknown = set(re.findall("[A-Z]", axis)) - call.letters.keys()
+        if unknown and not at_the_end:
+            continue
+        call.unsolved.remove(entry)
+        if unknown:
+            wrong[f"{complaint}: nothing says what {', '.join(sorted(unknown))} is"] = None
+        elif eval(axis, {"__builtins__": {}}, call.letters) != size:
+            values = {letter: call.letters[letter] for letter in re.findall("[A-Z]", axis)}
+            wrong[f"{complaint}: {axis} would be of {values}"] = None
+
+
+def run_and_compare(functions, letters, run):
+    """Run under a trace; return what is wrong, and mark the comments that were checked."""
+    wrong, calls = {}, {}
+
+    def on_call(frame, event, argument):
+        code = frame.f_code
+        function = functions.get((code.co_filename, code.co_firstlineno, code.co_name))
+        if function is None:
+            return None
+        if frame not in calls:  # a generator is entered again after every yield
+            calls[frame] = Call({} if function.any_size else dict(letters))
+            if function.on_def:
+                arguments = code.co_varnames[: code.co_argcount]
+                arrays = [n for n in arguments if isinstance(frame.f_locals[n], np.ndarray)]
+                shapes = function.on_def.inputs
+                if len(arrays) < len(shapes):
+                    wrong[f"{function.on_def.where}: {len(arrays)} array arguments"] = None
+                for name, either in zip(arrays, shapes):
+                    shape = frame.f_locals[name].shape
+                    compare(calls[frame], function.on_def, name, either, shape, wrong)
+        return on_event
+
+    def on_event(frame, event, argument):
+        code = frame.f_code
+        function = functions[code.co_filename, code.co_firstlineno, code.co_name]
+        call, comment = calls[frame], calls[frame].pending
+        variables = {n: v for n, v in frame.f_locals.items() if re.fullmatch("[A-Z]", n)}
+        for letter, value in variables.items():  # T, K = ... says what T and K are, too
+            if call.letters.setdefault(letter, value) != value:
+                wrong[f"{code.co_name}: {letter} = {value}, not {call.letters[letter]}"] = None
+        left = event != "line" or not (comment and comment.first <= frame.f_lineno <= comment.last)
+        if comment and left:  # the assignment is done
+            call.pending = None
+            for name, either in zip(comment.names, comment.outputs, strict=True):
+                if event != "exception" and frame.f_locals.get(name) is not None:
+                    shape = np.shape(frame.f_locals[name])
+                    compare(call, comment, name, either, shape, wrong)
+        if event == "line":
+            here = (c for c in function.on_lines if c.first <= frame.f_lineno <= c.last)
+            call.pending = next(here, None)
+        if event == "return":
+            if function.on_def and not code.co_flags & inspect.CO_GENERATOR:
+                returned = argument if isinstance(argument, tuple) else (argument,)
+                shapes = function.on_def.outputs
+                if len(returned) < len(shapes):
+                    wrong[f"{function.on_def.where}: {len(returned)} values returned"] = None
+                for value, either in zip(returned, shapes):
+                    compare(call, function.on_def, "the result", either, np.shape(value), wrong)
+            solve(call, wrong, at_the_end=True)
+        else:
+            solve(call, wrong)
+        return on_event
+
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return list(wrong)
+
+
+def not_checked(functions):
+    comments = [c for f in functions.values() for c in (f.on_def, *f.on_lines) if c]
+    return [c.where for c in comments if not c.checked]
+
+
+# ---- the tests -----------------------------------------------------------------------------
+
+
+def run_all_classes(name):
+    """Run every class of a family, on ids and on embeddings, with a loss where there is one."""
+    module, settings, letters = MODELS[name]
+    rng = np.random.default_rng(0)
+    ids, width = rng.integers(0, V, (B, T)), letters.get("E", D)
+    for head in ("Model", "ForMaskedLM"):
+        model = getattr(module, name.split(",")[0] + head)(settings)
+        labels = dict(labels=ids) if head == "ForMaskedLM" else {}
+        model(ids, **labels)
+        vectors, positions = rng.standard_normal((B, T, width)), np.tile(np.arange(T), (B, 1))
+        model(inputs_embeds=vectors, attention_mask=ids > 9, position_ids=positions)
+
+
+def test_every_shape_comment_is_true():
+    functions = {}
+    for file in FILES:
+        functions |= read_comments(file)
+    assert len(functions) > 20
+    backend.set_backend("numpy")  # the plain versions carry the comments
+    try:
+        wrong = [
+            complaint
+            for name, (_, _, letters) in MODELS.items()
+            for complaint in run_and_compare(functions, letters, lambda: run_all_classes(name))  # noqa: B023
+        ]
+    finally:
+        backend.set_backend(None)
+    assert not wrong, "\n".join(wrong)
+    assert not not_checked(functions), f"never run: {not_checked(functions)}"
+
+
+def test_sizes_all_differ():
+    for name, (_, _, letters) in MODELS.items():
+        sizes = [size for letter, size in letters.items() if "without" not in name or letter != "E"]
+        assert len(set(sizes)) == len(sizes)
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.name in WITH_LEGEND], ids=lambda f: f.name)
+def test_every_letter_is_in_the_legend(file):
+    legend = ast.get_docstring(ast.parse(file.read_text("utf-8")))
+    legend = legend[legend.index("Axes") :].split("\nNames")[0]
+    used = set()
+    for function in read_comments(file).values():
+        for comment in (function.on_def, *function.on_lines):
+            shapes = [*comment.inputs, *comment.outputs] if comment else []
+            used |= set(re.findall("[A-Z]", repr(shapes)))
+    missing = sorted(used - set(re.findall(r"\b[A-Z]\b", legend)))
+    assert not missing, f"{file.name} uses {missing} and explains only: {legend}"
+
+
+# ---- the check itself ----------------------------------------------------------------------
+
+PLANTED = """
+import numpy as np
+
+
+def pair(x):  # [B, T, D] -> [B, D], [B, T]
+    first, rows = x[:, 0], x[..., 0]  # RIGHT [B, D], [B, T]
+    first, rows = x[:, 0], x[..., 0]  # EACH [B, D]
+    both = np.concatenate(
+        [x, x], axis=1
+    )  # RIGHT [B, 2*T, D]
+    both = np.concatenate(
+        [x, x], axis=1
+    )  # LATER LINE [B, T, 2*D]
+    if x is None:
+        x = x + 1  # NEVER [B, T, D]
+    for _ in range(2):
+        x = x + 1  # IN A LOOP [B, D, T]
+    return first, rows
+
+
+def halves(x):  # [..., I] -> [..., O]
+    H = 2
+    groups = x.reshape(*x.shape[:-1], H, -1)  # RIGHT [..., H, I/H]
+    groups = x.reshape(*x.shape[:-1], H, -1)  # SWAPPED [..., I/H, H]
+    mapped = groups.sum(axis=-1)  # LATE [..., O/H]
+    mapped = groups.sum(axis=-1)  # RIGHT [..., O]
+    return mapped
+
+
+def result(x):  # [B, T, D] -> [B, T]
+    return x[:, 0]
+
+
+def argument(x, y):  # [B, T, D], [B, T] -> [D]
+    return y[0]
+
+
+def either(x):
+    last = x[:, -1]  # RIGHT [B, T] or [B, D]
+    last = x[:, -1]  # NEITHER [B, T] or [D, B]
+    return last
+
+
+def steps(x):
+    for row in x:
+        row = row + 1  # IN A GENERATOR [D]
+        yield row
+
+
+def run():
+    x = np.zeros((2, 3, 5))
+    pair(x)
+    halves(np.zeros((4, 6)))
+    result(x)
+    argument(x, x[:, 0])
+    either(x)
+    list(steps(x))
+"""
+
+
+def planted(tmp_path):
+    file = tmp_path / "planted.py"
+    marked = PLANTED.splitlines()
+    file.write_text("\n".join(re.sub(r"# [A-Z]+( [A-Z]+)* \[", "# [", line) for line in marked))
+    spec = importlib.util.spec_from_file_location("planted", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return file, module, marked
+
+
+def lines_with(marked, *words):
+    return {f"planted.py:{i}" for i, line in enumerate(marked, 1) if any(w in line for w in words)}
+
+
+def test_wrong_comments_are_found_and_right_ones_are_not(tmp_path):
+    file, module, marked = planted(tmp_path)
+    functions = read_comments(file)
+    wrong = run_and_compare(functions, dict(B=2, T=3, D=5), module.run)
+    found = {re.match(r"planted.py:\d+", complaint).group() for complaint in wrong}
+    marks = ("EACH", "LATER LINE", "IN A LOOP", "SWAPPED", "LATE ", "def result", "def argument",
+             "IN A GENERATOR", "NEITHER")  # fmt: skip
+    assert found == lines_with(marked, *marks)
+    assert set(not_checked(functions)) == lines_with(marked, "NEVER")
+
+
+@pytest.mark.parametrize(
+    "code, message",
+    [
+        ("def f(x):  # [B, T] => [B]\n    return x", "cannot be read"),
+        ("def f(x):\n    return x  # [B, T]", "neither on a def nor on an assignment"),
+        ("def f(x):\n    y = x  # [B, T] -> [B]", "an arrow on an assignment"),
+        ("def f(x):\n    a, b, c = x  # [B], [T]", "2 shapes for a, b, c"),
+    ],
+)
+def test_comments_that_make_no_sense_are_refused(code, message, tmp_path):
+    file = tmp_path / "odd.py"
+    file.write_text(code)
+    with pytest.raises(AssertionError, match=message):
+        read_comments(file)
