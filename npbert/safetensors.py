@@ -251,7 +251,7 @@ def _array(name: str, info: TensorInfo, data: np.ndarray) -> np.ndarray:
     array = raw.view(DTYPES[info.dtype]).reshape(info.shape)
     if info.dtype == "BF16":  # bfloat16 is the upper half of a float32
         bits = array.astype("<u4")
-        bits <<= 16
+        bits <<= np.uint32(16)  # a plain 16 is signed to NumPy 1
         array = bits.view("<f4")
     if info.dtype == "BOOL" and raw.max(initial=0) > 1:  # NumPy computes nonsense with those
         raise ValueError(f"tensor {_short.repr(name)}: BOOL byte {raw.max()}, expected 0 or 1")
