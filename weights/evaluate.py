@@ -80,7 +80,7 @@ def evaluate(directory: Path, split: str, batch: int = 8) -> None:
     print(f"{model.num_parameters():,} parameters, {ids.size / seconds:,.0f} tokens a second")
 
 
-def evaluate_bigrams(split: str, tokenizer: BertTokenizer, weight: float = 20.0) -> None:
+def evaluate_bigrams(split: str, tokenizer: BertTokenizer, weight: float = 80.0) -> None:
     """Guess each hidden piece from its two neighbours: p(piece | left) p(piece | right) / p(piece).
 
     Each bigram model is the counts of the training split plus `weight` draws from the unigrams;

@@ -22,9 +22,11 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import hashlib
 import json
 import math
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -51,7 +53,8 @@ LAYOUTS = {"whole": 0.7, "pair": 0.2, "sentence": 0.1}  # what a row of a batch 
 
 def encode_corpus(split: str, vocabulary: Path) -> list[np.ndarray]:
     """Return the word piece ids of each document of a split, cached beside the training state."""
-    cache = HERE / ".training" / f"{split}.npz"
+    digest = hashlib.sha256(vocabulary.read_bytes()).hexdigest()[:8]
+    cache = HERE / ".training" / f"{split}-{digest}.npz"
     if not cache.exists():
         tokenizer = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
         documents = []
@@ -266,10 +269,14 @@ def make_optimizers(model, arguments):
     return optimizers
 
 
-def rate(step: int, arguments) -> float:
-    """Return the learning rate as a share of its peak: rising, constant, falling to zero."""
-    falling = arguments.falling * arguments.steps
-    return min((step + 1) / arguments.warmup, 1.0, (arguments.steps - step) / falling)
+def schedule(step: int, arguments) -> tuple[float, float]:
+    """Return the learning rate as a share of its peak, and the share of pieces to hide.
+
+    The rate rises, is constant, and falls to zero. Many hidden pieces teach faster, fewer are what
+    the model will meet: their share falls to 0.2 as the rate falls.
+    """
+    left = min(1.0, (arguments.steps - step) / (arguments.falling * arguments.steps))
+    return min((step + 1) / arguments.warmup, left), 0.2 + (arguments.mask_rate - 0.2) * left
 
 
 def average_gradients(model, workers: int) -> None:
@@ -340,6 +347,7 @@ def train(worker: int, arguments) -> None:
             world_size=arguments.workers,
         )
     first = worker == 0
+    batches = {name: getattr(arguments, name) for name in ("seed", "workers", "batch", "optimizer")}
 
     stream = np.concatenate(encode_corpus("train", arguments.vocabulary))
     held_out = held_out_windows(encode_corpus("validation", arguments.vocabulary), LONG, SPECIAL)
@@ -348,7 +356,11 @@ def train(worker: int, arguments) -> None:
 
     ConvBertSelfAttention.forward = shifted_self_attention
     state_file = arguments.state / "state.pt"
-    resumed = torch.load(state_file, weights_only=True) if state_file.exists() else None
+    resumed = None
+    if state_file.exists():
+        resumed = torch.load(state_file, map_location="cpu", weights_only=True)
+        if resumed["batches"] != batches:
+            raise SystemExit(f"{state_file} was made with {resumed['batches']}, not {batches}")
     model = new_model(arguments.seed)
     if not resumed:
         teach_statistics(model, stream, arguments.seed)
@@ -368,6 +380,7 @@ def train(worker: int, arguments) -> None:
             "optimizers": [optimizer.state_dict() for optimizer in optimizers],
             "step": step,
             "log": log,
+            "batches": batches,  # what they are a function of, but for the step
         }
         save_atomically(state_file, lambda name: torch.save(state, name))
         with open(arguments.state / "curve.csv", "w", newline="") as file:
@@ -381,13 +394,7 @@ def train(worker: int, arguments) -> None:
         long = step >= (1 - arguments.long) * arguments.steps
         length, size = (LONG, arguments.batch // 2) if long else (SHORT, arguments.batch)
         index = (step * arguments.workers + worker) * size
-        share = rate(step, arguments)
-        # Many hidden pieces teach faster, few are what the model will meet: end where it is used.
-        mask_rate = (
-            arguments.mask_rate
-            if share == 1 or step < arguments.warmup
-            else (0.2 + (arguments.mask_rate - 0.2) * share)
-        )
+        share, mask_rate = schedule(step, arguments)
         batch = rows.batch(index, size, length, mask_rate)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
@@ -426,6 +433,7 @@ def train(worker: int, arguments) -> None:
             return
     if first:
         export(model, arguments.out)
+        shutil.copy(arguments.state / "curve.csv", arguments.out / "training.csv")
 
 
 def main() -> None:
@@ -433,14 +441,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "convbert-tiny")
     parser.add_argument("--state", type=Path, default=HERE / ".training" / "convbert-tiny")
     parser.add_argument("--vocabulary", type=Path, default=HERE / "convbert-tiny" / "vocab.txt")
-    parser.add_argument("--steps", type=int, default=7000)
+    parser.add_argument("--steps", type=int, default=5200)
     parser.add_argument("--workers", type=int, default=1, help="CPU processes")
     parser.add_argument("--batch", type=int, default=48, help="windows of 64 a worker and step")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate of AdamW")
     parser.add_argument("--muon-rate", type=float, default=3e-3, help="peak learning rate of Muon")
     parser.add_argument("--optimizer", choices=["muon", "adamw"], default="muon")
     parser.add_argument("--warmup", type=int, default=200, help="steps in which the rate rises")
-    parser.add_argument("--falling", type=float, default=0.4, help="last share, rate to zero")
+    parser.add_argument("--falling", type=float, default=0.355, help="last share, rate to zero")
     parser.add_argument("--long", type=float, default=0.15, help="last share, windows of 128")
     parser.add_argument("--mask-rate", type=float, default=0.3)
     parser.add_argument("--validate", type=int, default=250, help="steps between validations")
