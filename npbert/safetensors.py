@@ -43,9 +43,9 @@ MAX_HEADER = 100_000_000  # bytes; the reference library's limit
 MAX_SIZE = 2**63 - 1  # the largest index that NumPy can hold
 MAX_DIMENSIONS = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32  # NumPy's
 
-_short = reprlib.Repr()  # whatever a damaged file holds, its error stays one readable line
-_short.maxstring = _short.maxother = 200
-_short.maxlong, _short.maxlist = 40, 33
+short = reprlib.Repr()  # whatever a damaged file holds, its error stays one readable line
+short.maxstring = short.maxother = 200
+short.maxlong, short.maxlist = 40, 33
 
 
 class TensorInfo(NamedTuple):
@@ -75,7 +75,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises FileNotFoundError, and ValueError for a file that `header` refuses or whose booleans
     are neither 0 nor 1.
     """
-    with open(path, "rb") as file, _naming(path):
+    with open(path, "rb") as file, naming(path):
         tensors = _read_header(file).tensors
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         data = np.frombuffer(mapped, np.uint8)
@@ -89,7 +89,7 @@ def header(path: str | os.PathLike[str]) -> Header:
     that breaks the format, names a tensor twice, or needs more than NumPy has (dimensions,
     dtypes such as F8_E4M3).
     """
-    with open(path, "rb") as file, _naming(path):
+    with open(path, "rb") as file, naming(path):
         return _read_header(file)
 
 
@@ -105,7 +105,7 @@ def write(
 
     Raises ValueError, before anything is written, for a dtype that the format does not have.
     """
-    with _naming(path):
+    with naming(path):
         arrays = {name: np.asarray(value) for name, value in tensors.items()}
         dtypes = {name: _dtype_name(name, array.dtype) for name, array in arrays.items()}
         order = sorted(arrays, key=lambda name: (RANK[dtypes[name]], name))
@@ -150,7 +150,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let the message of every ValueError in the block begin with a file's path."""
     try:
         yield
     except ValueError as error:
@@ -183,7 +184,7 @@ def _parse(text: bytes) -> dict[str, Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"the header is not JSON: {error}") from None
     if not isinstance(entries, dict):
-        raise ValueError(f"the header is {_short.repr(entries)}, expected a JSON object")
+        raise ValueError(f"the header is {short.repr(entries)}, expected a JSON object")
     return entries
 
 
@@ -191,34 +192,34 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for name, value in pairs:
         if name in table:
-            raise ValueError(f"the header names {_short.repr(name)} twice")
+            raise ValueError(f"the header names {short.repr(name)} twice")
         table[name] = value
     return table
 
 
 def _tensor_info(name: str, entry: Any, begin: int) -> TensorInfo:
-    what = f"tensor {_short.repr(name)}"
+    what = f"tensor {short.repr(name)}"
     if not isinstance(entry, dict):
-        raise ValueError(f"{what}: {_short.repr(entry)}, expected dtype, shape and data_offsets")
+        raise ValueError(f"{what}: {short.repr(entry)}, expected dtype, shape and data_offsets")
     dtype, shape, offsets = (entry.get(field) for field in ("dtype", "shape", "data_offsets"))
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise ValueError(f"{what}: dtype {_short.repr(dtype)}, expected one of {', '.join(DTYPES)}")
+        raise ValueError(f"{what}: dtype {short.repr(dtype)}, expected one of {', '.join(DTYPES)}")
     if not _are_sizes(shape):
-        raise ValueError(f"{what}: shape {_short.repr(shape)}, expected integers from 0 to 2**63-1")
+        raise ValueError(f"{what}: shape {short.repr(shape)}, expected integers from 0 to 2**63-1")
     if len(shape) > MAX_DIMENSIONS:
         raise ValueError(f"{what}: {len(shape)} dimensions, expected at most {MAX_DIMENSIONS}")
     if not _are_sizes(offsets) or len(offsets) != 2:
-        found = _short.repr(offsets)
+        found = short.repr(offsets)
         raise ValueError(f"{what}: data_offsets {found}, expected 2 integers from 0 to 2**63-1")
     width = np.dtype(DTYPES[dtype]).itemsize
     # NumPy multiplies the sizes even where one of them is 0, and so must not overflow either.
     if math.prod(size for size in shape if size) * width > MAX_SIZE:
-        raise ValueError(f"{what}: shape {_short.repr(shape)}, expected less than 2**63 bytes")
+        raise ValueError(f"{what}: shape {short.repr(shape)}, expected less than 2**63 bytes")
     span, expected = offsets[1] - offsets[0], math.prod(shape) * width
     if span != expected:
         raise ValueError(
             f"{what}: data_offsets {offsets} span {span} bytes, expected {expected} for "
-            f"{dtype} {_short.repr(shape)}"
+            f"{dtype} {short.repr(shape)}"
         )
     return TensorInfo(dtype, tuple(shape), begin + offsets[0], begin + offsets[1])
 
@@ -232,12 +233,12 @@ def _check_layout(tensors: dict[str, TensorInfo], begin: int, size: int) -> None
     """Hold the tensors to cover the data, file[begin:size], without overlap or hole."""
     end, last = 0, ""  # counted, as data_offsets are, from the beginning of the data
     for name, info in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].stop)):
-        what = f"tensor {_short.repr(name)}"
+        what = f"tensor {short.repr(name)}"
         start, stop = info.start - begin, info.stop - begin
         if stop > size - begin:
             raise ValueError(f"{what}: ends at data byte {stop}, but there are {size - begin}")
         if start < end:
-            where = f"starts at data byte {start}, before {_short.repr(last)} ends at {end}"
+            where = f"starts at data byte {start}, before {short.repr(last)} ends at {end}"
             raise ValueError(f"{what}: {where}: they overlap")
         if start > end:
             raise ValueError(f"{what}: starts at data byte {start}, expected {end}: a hole")
@@ -254,7 +255,7 @@ def _array(name: str, info: TensorInfo, data: np.ndarray) -> np.ndarray:
         bits <<= np.uint32(16)  # a plain 16 is signed to NumPy 1
         array = bits.view("<f4")
     if info.dtype == "BOOL" and raw.max(initial=0) > 1:  # NumPy computes nonsense with those
-        raise ValueError(f"tensor {_short.repr(name)}: BOOL byte {raw.max()}, expected 0 or 1")
+        raise ValueError(f"tensor {short.repr(name)}: BOOL byte {raw.max()}, expected 0 or 1")
     if not array.flags.aligned:  # only in files with an unpadded header or mixed widths
         array = array.copy()
     array.flags.writeable = False
@@ -274,5 +275,5 @@ def _texts(metadata: Any) -> dict[str, str]:
     if not isinstance(metadata, dict) or not all(
         isinstance(text, str) for pair in metadata.items() for text in pair
     ):
-        raise ValueError(f"__metadata__ {_short.repr(metadata)}, expected text for every name")
+        raise ValueError(f"__metadata__ {short.repr(metadata)}, expected text for every name")
     return metadata

@@ -10,7 +10,7 @@ from hypothesis import settings
 settings.register_profile("npbert", deadline=None, derandomize=True)
 settings.load_profile("npbert")
 
-REFERENCE_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
+REFERENCE_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "h5py")
 
 
 def pytest_configure(config):
