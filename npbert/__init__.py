@@ -7,19 +7,29 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+_HEADS = ["ForMaskedLM", "ForSequenceClassification", "ForMultipleChoice", "ForTokenClassification",
+          "ForQuestionAnswering"]  # fmt: skip
+_ALL_HEADS = [*_HEADS, "ForPreTraining", "ForNextSentencePrediction"]  # not of every family
+
 # Every public name and the file it is written in: a file is imported when a name is first wanted.
 _HOMES = {
-    "auto": ["AutoConfig", "AutoModel", "AutoModelForMaskedLM"],
+    "auto": ["AutoConfig", "AutoModel", *(f"AutoModel{head}" for head in _ALL_HEADS)],
     "backend": ["get_backend", "set_backend"],
-    "bert": ["BertForMaskedLM", "BertModel"],
-    "config": ["BertConfig", "ConvBertConfig"],
-    "convbert": ["ConvBertForMaskedLM", "ConvBertModel"],
+    "bert": ["BertModel", *(f"Bert{head}" for head in _ALL_HEADS)],
+    "config": ["BertConfig", "ConvBertConfig", "MobileBertConfig", "SqueezeBertConfig"],
+    "convbert": ["ConvBertModel", *(f"ConvBert{head}" for head in _HEADS)],
+    "mobilebert": ["MobileBertModel", *(f"MobileBert{head}" for head in _ALL_HEADS)],
+    "outputs": ["BertForPreTrainingOutput", "MobileBertForPreTrainingOutput"],
     "shipped": ["shipped_checkpoints"],
+    "squeezebert": ["SqueezeBertModel", *(f"SqueezeBert{head}" for head in _HEADS)],
     "tasks": ["fill_mask"],
     "tokenizer": [
-        f"{family}{kind}"
-        for family in ("Bert", "ConvBert", "MobileBert", "SqueezeBert")
-        for kind in ("Tokenizer", "TokenizerFast")
+        "AutoTokenizer",
+        *(
+            f"{family}{kind}"
+            for family in ("Bert", "ConvBert", "MobileBert", "SqueezeBert")
+            for kind in ("Tokenizer", "TokenizerFast")
+        ),
     ],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -11,7 +11,12 @@ from npbert.checkpoint import read_json
 from npbert.shipped import checkpoint_directory
 
 # model_type: the file of the family, and how the names of its classes begin
-FAMILIES = {"bert": ("bert", "Bert"), "convbert": ("convbert", "ConvBert")}
+FAMILIES = {
+    "bert": ("bert", "Bert"),
+    "convbert": ("convbert", "ConvBert"),
+    "mobilebert": ("mobilebert", "MobileBert"),
+    "squeezebert": ("squeezebert", "SqueezeBert"),
+}
 
 
 def family_of(directory: str | Path) -> tuple[str, str]:
@@ -31,10 +36,10 @@ class AutoConfig:
     """Reads the configuration of any known family."""
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path) -> Any:
+    def from_pretrained(cls, directory: str | Path, **options: Any) -> Any:
         _, prefix = family_of(directory)
         chosen = getattr(configs, f"{prefix}Config")
-        return chosen.from_pretrained(checkpoint_directory(directory))
+        return chosen.from_pretrained(checkpoint_directory(directory), **options)
 
 
 class AutoModel:
@@ -44,12 +49,66 @@ class AutoModel:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> Any:
-        file, prefix = family_of(directory)
-        chosen = getattr(importlib.import_module(f"npbert.{file}"), prefix + cls.suffix)
+        family = family_of(directory)
+        chosen = cls.class_of(family)
+        if chosen is None:
+            known = [known[1] for known in FAMILIES.values() if cls.class_of(known)]
+            raise ValueError(
+                f"{directory}: there is no {family[1]}{cls.suffix}; the families that have one "
+                f"are {', '.join(known)}"
+            )
         return chosen.from_pretrained(directory, **options)
+
+    @classmethod
+    def class_of(cls, family: tuple[str, str]) -> Any:
+        """Return the class of a family's model, or None where the family has no such head."""
+        file, prefix = family
+        return getattr(importlib.import_module(f"npbert.{file}"), prefix + cls.suffix, None)
 
 
 class AutoModelForMaskedLM(AutoModel):
-    """Loads the masked language model of any known family."""
+    """Loads the model that fills in masked words, of any known family."""
 
     suffix = "ForMaskedLM"
+
+
+class AutoModelForPreTraining(AutoModel):
+    """Loads the model with both heads of pre-training, of BERT or MobileBERT."""
+
+    suffix = "ForPreTraining"
+
+    @classmethod
+    def class_of(cls, family: tuple[str, str]) -> Any:
+        # As in the reference: SqueezeBERT was trained to fill in masked words, and that is all.
+        own = super().class_of(family)
+        return AutoModelForMaskedLM.class_of(family) if family[1] == "SqueezeBert" else own
+
+
+class AutoModelForNextSentencePrediction(AutoModel):
+    """Loads the model that says whether a text follows another, of BERT or MobileBERT."""
+
+    suffix = "ForNextSentencePrediction"
+
+
+class AutoModelForSequenceClassification(AutoModel):
+    """Loads the model that classifies texts, of any known family."""
+
+    suffix = "ForSequenceClassification"
+
+
+class AutoModelForMultipleChoice(AutoModel):
+    """Loads the model that chooses between texts, of any known family."""
+
+    suffix = "ForMultipleChoice"
+
+
+class AutoModelForTokenClassification(AutoModel):
+    """Loads the model that classifies tokens, of any known family."""
+
+    suffix = "ForTokenClassification"
+
+
+class AutoModelForQuestionAnswering(AutoModel):
+    """Loads the model that finds an answer in a text, of any known family."""
+
+    suffix = "ForQuestionAnswering"

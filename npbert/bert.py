@@ -3,7 +3,7 @@
     embeddings -> N x (attention -> feed-forward) -> pooler or head
 
 Axes   B sentences   T tokens   V vocabulary   D hidden width   I width of the feed-forward layer
-       H heads   S width of one head, D = H*S
+       H heads   S width of one head, D = H*S   L labels
 Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
 """
 
@@ -16,11 +16,26 @@ import numpy as np
 
 from npbert.activations import ACTIVATIONS
 from npbert.config import BertConfig
+from npbert.heads import (
+    Encoder,
+    MaskedLM,
+    MultipleChoice,
+    NextSentencePrediction,
+    PreTraining,
+    QuestionAnswering,
+    SequenceClassification,
+    TokenClassification,
+)
 from npbert.inputs import Inputs
-from npbert.models import Encoder, MaskedLM, PreTrainedModel
+from npbert.models import PreTrainedModel
 from npbert.ops import attend, layer_norm, linear, split_heads
-from npbert.outputs import BaseModelOutput, BaseModelOutputWithPooling, ModelOutput
-from npbert.params import Shapes, below, linear_shapes, norm_shapes
+from npbert.outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPooling,
+    BertForPreTrainingOutput,
+    ModelOutput,
+)
+from npbert.params import Shapes, below, children, linear_shapes, norm_shapes
 
 # ---- embeddings ----------------------------------------------------------------------------
 
@@ -68,8 +83,8 @@ def body(inputs, p, config):
     """Yield what enters the first layer, then what leaves each one, with its attention shares."""
     x = embeddings(inputs, p.embeddings, config)  # [B, T, D]
     yield x, None
-    for layer_p in p.encoder.layer:
-        x, probs = layer(x, layer_p, config, inputs.mask_bias)
+    for i in range(config.num_hidden_layers):
+        x, probs = layer(x, p.encoder.layer[i], config, inputs.mask_bias)
         yield x, probs
 
 
@@ -121,6 +136,11 @@ def body_shapes(config: BertConfig) -> Shapes:
     return shapes
 
 
+def pooler_shapes(config: BertConfig) -> Shapes:
+    """Return the names and shapes of the parameters of the pooler."""
+    return below("pooler.dense", linear_shapes(config.hidden_size, config.hidden_size))
+
+
 def masked_lm_shapes(config: BertConfig) -> Shapes:
     """Return the names and shapes of the parameters of the masked-LM head."""
     D, V = config.hidden_size, config.vocab_size
@@ -144,6 +164,15 @@ class BertPreTrainedModel(PreTrainedModel):
     config_class = BertConfig
     base_model_prefix = "bert"
 
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        """Return the names and shapes of the parameters of the head, and of the pooler it uses."""
+        raise NotImplementedError
+
+    @classmethod
+    def parameter_shapes(cls, config: BertConfig) -> Shapes:
+        return {**below("bert", body_shapes(config)), **cls.head_shapes(config)}
+
     def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         return body(inputs, self.params.bert, self.config)
 
@@ -151,33 +180,26 @@ class BertPreTrainedModel(PreTrainedModel):
 class BertModel(BertPreTrainedModel, Encoder):
     """BERT without a head: hidden states [B, T, D], and the pooled first token [B, D]."""
 
-    optional = ("pooler",)
+    optional = ("pooler.",)
 
     @classmethod
-    def parameter_shapes(cls, config: BertConfig) -> Shapes:
-        D = config.hidden_size
-        return {**body_shapes(config), **below("pooler.dense", linear_shapes(D, D))}
+    def parameter_shapes(cls, config: BertConfig, add_pooling_layer: bool = True) -> Shapes:
+        return body_shapes(config) | (pooler_shapes(config) if add_pooling_layer else {})
 
     def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         return body(inputs, self.params, self.config)
 
     def finish(self, encoded: BaseModelOutput) -> ModelOutput:
+        pooled = None
+        if "pooler" in children(self.params):
+            pooled = pool(encoded.last_hidden_state, self.params.pooler)
         return BaseModelOutputWithPooling(
-            encoded.last_hidden_state,
-            pool(encoded.last_hidden_state, self.params.pooler),
-            encoded.hidden_states,
-            encoded.attentions,
+            encoded.last_hidden_state, pooled, encoded.hidden_states, encoded.attentions
         )
 
 
-class BertForMaskedLM(BertPreTrainedModel, MaskedLM):
-    """BERT with the head that fills in masked word pieces: logits [B, T, V]."""
-
-    optional = ("cls.predictions",)
-
-    @classmethod
-    def parameter_shapes(cls, config: BertConfig) -> Shapes:
-        return {**below("bert", body_shapes(config)), **masked_lm_shapes(config)}
+class TiedDecoder(BertPreTrainedModel):
+    """The masked-LM head's scores use the word embeddings themselves, unless the config unties."""
 
     @classmethod
     def tied(cls, config: BertConfig) -> dict[str, str]:
@@ -188,5 +210,110 @@ class BertForMaskedLM(BertPreTrainedModel, MaskedLM):
             "cls.predictions.decoder.bias": "cls.predictions.bias",
         }
 
+
+class BertForPreTraining(TiedDecoder, PreTraining):
+    """BERT with both heads of its pre-training: logits [B, T, V] and [B, 2]."""
+
+    optional = ("bert.pooler.", "cls.predictions.", "cls.seq_relationship.")
+    output_class = BertForPreTrainingOutput
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        return {
+            **below("bert", pooler_shapes(config)),
+            **masked_lm_shapes(config),
+            **below("cls.seq_relationship", linear_shapes(2, config.hidden_size)),
+        }
+
+    def head(self, x: np.ndarray) -> Any:
+        p = self.params
+        predictions = masked_lm_head(x, p.cls.predictions, self.config)
+        return predictions, linear(pool(x, p.bert.pooler), p.cls.seq_relationship)
+
+
+class BertForMaskedLM(TiedDecoder, MaskedLM):
+    """BERT with the head that fills in masked word pieces: logits [B, T, V]."""
+
+    optional = ("cls.predictions.",)
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        return masked_lm_shapes(config)
+
     def head(self, x: np.ndarray) -> Any:
         return masked_lm_head(x, self.params.cls.predictions, self.config)
+
+
+class BertForNextSentencePrediction(BertPreTrainedModel, NextSentencePrediction):
+    """BERT with the head that says whether the second text follows the first: logits [B, 2]."""
+
+    optional = ("bert.pooler.", "cls.seq_relationship.")
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        return {
+            **below("bert", pooler_shapes(config)),
+            **below("cls.seq_relationship", linear_shapes(2, config.hidden_size)),
+        }
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(pool(x, self.params.bert.pooler), self.params.cls.seq_relationship)
+
+
+class BertForSequenceClassification(BertPreTrainedModel, SequenceClassification):
+    """BERT with a head that classifies texts: logits [B, L]."""
+
+    optional = ("bert.pooler.", "classifier.")
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        return {
+            **below("bert", pooler_shapes(config)),
+            **below("classifier", linear_shapes(config.num_labels, config.hidden_size)),
+        }
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(pool(x, self.params.bert.pooler), self.params.classifier)
+
+
+class BertForMultipleChoice(BertPreTrainedModel, MultipleChoice):
+    """BERT with a head that scores several texts against each other: logits [B, N]."""
+
+    optional = ("bert.pooler.", "classifier.")
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        return {
+            **below("bert", pooler_shapes(config)),
+            **below("classifier", linear_shapes(1, config.hidden_size)),
+        }
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(pool(x, self.params.bert.pooler), self.params.classifier)
+
+
+class BertForTokenClassification(BertPreTrainedModel, TokenClassification):
+    """BERT with a head that classifies every token: logits [B, T, L]."""
+
+    optional = ("classifier.",)
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        return below("classifier", linear_shapes(config.num_labels, config.hidden_size))
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(x, self.params.classifier)
+
+
+class BertForQuestionAnswering(BertPreTrainedModel, QuestionAnswering):
+    """BERT with a head that marks an answer in the text: start and end logits [B, T]."""
+
+    optional = ("qa_outputs.",)
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        config.require_two_labels("question answering")
+        return below("qa_outputs", linear_shapes(config.num_labels, config.hidden_size))
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(x, self.params.qa_outputs)

@@ -8,7 +8,7 @@ work to a convolution whose filters each token makes for itself, from the few to
 
 Axes   B sentences   T tokens   V vocabulary   E embedding width   D hidden width
        H heads   S width of one head   A = H*S, half of D   K kernel width   G groups
-       I width of the feed-forward layer; of a grouped map, I enters and O leaves
+       I width of the feed-forward layer; of a grouped map, I enters and O leaves   L labels
 Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
 """
 
@@ -21,9 +21,17 @@ import numpy as np
 
 from npbert.activations import ACTIVATIONS, gelu
 from npbert.config import ConvBertConfig
+from npbert.heads import (
+    Encoder,
+    MaskedLM,
+    MultipleChoice,
+    QuestionAnswering,
+    SequenceClassification,
+    TokenClassification,
+)
 from npbert.inputs import Inputs
 from npbert.kernels import dynamic_convolution
-from npbert.models import Encoder, MaskedLM, PreTrainedModel
+from npbert.models import PreTrainedModel
 from npbert.ops import attend, layer_norm, linear, softmax, split_heads
 from npbert.params import Shapes, below, linear_shapes, norm_shapes
 
@@ -121,8 +129,8 @@ def body(inputs, p, config):
     if config.embedding_size != config.hidden_size:
         x = linear(x, p.embeddings_project)  # [B, T, D]
     yield x, None
-    for layer_p in p.encoder.layer:
-        x, probs = layer(x, layer_p, config, inputs.mask_bias)
+    for i in range(config.num_hidden_layers):
+        x, probs = layer(x, p.encoder.layer[i], config, inputs.mask_bias)
         yield x, probs
 
 
@@ -138,6 +146,25 @@ def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
     transformed = gelu(linear(x, predictions.dense))  # [B, T, E]
     transformed = layer_norm(transformed, predictions.LayerNorm, config.layer_norm_eps)
     return linear(transformed, p.generator_lm_head)
+
+
+def classification_head(x, p, config):  # [B, T, D] -> [B, L]
+    """Classify a text by its first token, [CLS], through two linear maps; there is no pooler."""
+    first = linear(x[:, 0], p.dense)  # [B, D]
+    return linear(ACTIVATIONS[config.hidden_act](first), p.out_proj)
+
+
+def sequence_summary(x, p, config):  # [B, T, D] -> [B, D]
+    """Sum up a text for multiple choice.
+
+    The default is the last position, padding included: a padded text is summed up by its padding.
+    """
+    summary = {"first": x[:, 0], "mean": x.mean(axis=1)}.get(
+        config.summary_type, x[:, -1]
+    )  # [B, D]
+    if config.summary_use_proj:
+        summary = linear(summary, p.sequence_summary.summary)  # [B, D]
+    return ACTIVATIONS[config.summary_activation or "linear"](summary)
 
 
 # ---- what a checkpoint holds ---------------------------------------------------------------
@@ -195,6 +222,15 @@ class ConvBertPreTrainedModel(PreTrainedModel):
     config_class = ConvBertConfig
     base_model_prefix = "convbert"
 
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        """Return the names and shapes of the parameters of the head."""
+        raise NotImplementedError
+
+    @classmethod
+    def parameter_shapes(cls, config: ConvBertConfig) -> Shapes:
+        return {**below("convbert", body_shapes(config)), **cls.head_shapes(config)}
+
     def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         return body(inputs, self.params.convbert, self.config)
 
@@ -216,10 +252,9 @@ class ConvBertForMaskedLM(ConvBertPreTrainedModel, MaskedLM):
     optional = ("generator_",)
 
     @classmethod
-    def parameter_shapes(cls, config: ConvBertConfig) -> Shapes:
+    def head_shapes(cls, config: Any) -> Shapes:
         E, D, V = config.embedding_size, config.hidden_size, config.vocab_size
         shapes = {
-            **below("convbert", body_shapes(config)),
             **below("generator_predictions.LayerNorm", norm_shapes(E)),
             **below("generator_predictions.dense", linear_shapes(E, D)),
             **below("generator_lm_head", linear_shapes(V, E)),
@@ -235,3 +270,69 @@ class ConvBertForMaskedLM(ConvBertPreTrainedModel, MaskedLM):
 
     def head(self, x: np.ndarray) -> Any:
         return masked_lm_head(x, self.params, self.config)
+
+
+class ConvBertForSequenceClassification(ConvBertPreTrainedModel, SequenceClassification):
+    """ConvBERT with a head that classifies texts: logits [B, L]."""
+
+    optional = ("classifier.",)
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        D, L = config.hidden_size, config.num_labels
+        return {
+            **below("classifier.dense", linear_shapes(D, D)),
+            **below("classifier.out_proj", linear_shapes(L, D)),
+        }
+
+    def head(self, x: np.ndarray) -> Any:
+        return classification_head(x, self.params.classifier, self.config)
+
+
+class ConvBertForMultipleChoice(ConvBertPreTrainedModel, MultipleChoice):
+    """ConvBERT with a head that scores several texts against each other: logits [B, N]."""
+
+    optional = ("sequence_summary.", "classifier.")
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        D, shapes = config.hidden_size, {}
+        if config.summary_use_proj:
+            width = config.num_labels if config.summary_proj_to_labels else D
+            config.require(  # in the reference the classifier then fails
+                width == D,
+                f"summary_proj_to_labels with num_labels {width}, expected hidden_size {D} for "
+                "multiple choice",
+            )
+            shapes = below("sequence_summary.summary", linear_shapes(width, D))
+        return {**shapes, **below("classifier", linear_shapes(1, D))}
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(sequence_summary(x, self.params, self.config), self.params.classifier)
+
+
+class ConvBertForTokenClassification(ConvBertPreTrainedModel, TokenClassification):
+    """ConvBERT with a head that classifies every token: logits [B, T, L]."""
+
+    optional = ("classifier.",)
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        return below("classifier", linear_shapes(config.num_labels, config.hidden_size))
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(x, self.params.classifier)
+
+
+class ConvBertForQuestionAnswering(ConvBertPreTrainedModel, QuestionAnswering):
+    """ConvBERT with a head that marks an answer in the text: start and end logits [B, T]."""
+
+    optional = ("qa_outputs.",)
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> Shapes:
+        config.require_two_labels("question answering")
+        return below("qa_outputs", linear_shapes(config.num_labels, config.hidden_size))
+
+    def head(self, x: np.ndarray) -> Any:
+        return linear(x, self.params.qa_outputs)

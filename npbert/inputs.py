@@ -19,7 +19,7 @@ class Inputs:
     inputs_embeds: np.ndarray | None  # [B, T, E]
     token_type_ids: np.ndarray  # [B, T]
     position_ids: np.ndarray  # [B, T] or [1, T]
-    mask_bias: np.ndarray  # [B, 1, 1, T], added to attention scores
+    mask_bias: np.ndarray  # [B, 1, 1, T] or what broadcasts to [B, H, T, T], added to the scores
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,10 +69,8 @@ def check_inputs(
     if position_ids is None and T > positions:
         raise ValueError(f"{T} tokens are more than the model's {positions} positions")
 
-    if attention_mask is None:
-        attention_mask = np.ones((B, T), bool)
-    attention_mask = numbers("attention_mask", attention_mask)
-    check_shape("attention_mask", attention_mask, [(B, T)])
+    H = getattr(config, "heads", config.num_attention_heads)
+    bias = check_mask(attention_mask, B, T, H, dtype)
     if token_type_ids is None:
         token_type_ids = np.zeros((B, T), np.int64)
     types = config.type_vocab_size
@@ -82,16 +80,106 @@ def check_inputs(
         position_ids = np.arange(T)[None]
     position_ids = whole_numbers("position_ids", position_ids, positions, "max_position_embeddings")
     check_shape("position_ids", position_ids, [(B, T), (1, T)])
-    return Inputs(
-        input_ids, inputs_embeds, token_type_ids, position_ids, mask_bias(attention_mask, dtype)
-    )
+    return Inputs(input_ids, inputs_embeds, token_type_ids, position_ids, bias)
 
 
-def check_labels(labels: Any, shape: tuple[int, ...], limit: int) -> np.ndarray:
+def check_mask(mask: Any, B: int, T: int, H: int, dtype: np.dtype) -> np.ndarray:
+    """Return what is added to the attention scores: the bias of a mask [B, T], or four axes as is.
+
+    Four axes, each as long as in the scores [B, H, T, T] or 1, are a bias already, as in the
+    reference: 0 at what may be looked at, a large negative number elsewhere.
+    """
+    if mask is None:
+        mask = np.ones((B, T), bool)
+    mask = numbers("attention_mask", mask)
+    if mask.ndim != 4:
+        check_shape("attention_mask", mask, [(B, T)])
+        return mask_bias(mask, dtype)
+    if mask.dtype == bool:  # the reference would add 1 at each True
+        raise ValueError(
+            "attention_mask has four axes and is added to the scores, expected numbers (0 where "
+            "to look, the smallest float elsewhere), given booleans"
+        )
+    if any(axis not in (1, full) for axis, full in zip(mask.shape, (B, H, T, T), strict=True)):
+        raise ValueError(
+            f"attention_mask has shape {list(mask.shape)}, "
+            f"expected [{B}, {T}], or {[B, H, T, T]} with any axis 1"
+        )
+    limits = np.finfo(dtype)
+    return np.clip(mask, limits.min, limits.max).astype(dtype)  # float64's do not fit in float32
+
+
+def check_labels(name: str, labels: Any, shape: tuple[int, ...], limit: int) -> np.ndarray:
     """Return class labels as an array of `shape`, each below `limit`, or -100: does not count."""
-    labels = whole_numbers("labels", labels, limit, "classes", ignored=-100)
-    check_shape("labels", labels, [shape])
+    labels = whole_numbers(name, labels, limit, "classes", ignored=-100)
+    check_shape(name, labels, [shape])
     return labels
+
+
+def check_text_labels(name: str, labels: Any, B: int, limit: int) -> np.ndarray:
+    """Return class labels [B], one for each text; a column [B, 1] will do, too."""
+    labels = whole_numbers(name, labels, limit, "classes", ignored=-100)
+    check_shape(name, labels, [(B,), (B, 1)])
+    return labels.reshape(B)
+
+
+def check_class_labels(
+    labels: Any, B: int, L: int, problem_type: str | None
+) -> tuple[str, np.ndarray]:
+    """Return the kind of problem, inferred as the reference infers it, and labels that fit it."""
+    labels = numbers("labels", labels)
+    if problem_type is None:
+        if L == 1:
+            problem_type = "regression"
+        elif np.issubdtype(labels.dtype, np.integer):
+            problem_type = "single_label_classification"
+        else:
+            problem_type = "multi_label_classification"
+    if problem_type == "single_label_classification":
+        return problem_type, check_text_labels("labels", labels, B, L)
+    shapes: list[tuple[int, ...]] = [(B, L)]
+    if problem_type == "regression" and L == 1:
+        shapes.insert(0, (B,))
+    check_shape("labels", labels, shapes)
+    return problem_type, labels.reshape(B, L)
+
+
+def check_positions(name: str, positions: Any, B: int, T: int) -> np.ndarray:
+    """Return answer positions [B]: those beyond the text as -100, those below 0 as 0."""
+    positions = as_array(name, positions)
+    if not np.issubdtype(positions.dtype, np.integer):
+        raise ValueError(f"{name} has dtype {positions.dtype}, expected whole numbers")
+    check_shape(name, positions, [(B,), (B, 1)])
+    beyond = positions >= T  # before the conversion, which the largest uint64 would not survive
+    return np.where(beyond, -100, np.maximum(positions.astype(np.int64), 0)).reshape(B)
+
+
+def flatten_choices(**entries: tuple[Any, int]) -> tuple[int, dict[str, Any]]:
+    """Turn [B, N, T] into [B*N, T], for every input: name=(array, axes); return N and them all.
+
+    Raises ValueError unless all that are there have as many axes, and the same B and N; positions
+    may also be the same for all, [1, 1, T].
+    """
+    flat: dict[str, Any] = {}
+    leading: dict[str, tuple[int, ...]] = {}
+    for name, (values, axes) in entries.items():
+        if values is None:
+            flat[name] = None
+            continue
+        array = as_array(name, values)
+        if array.ndim != axes:
+            expected = ["questions", "choices", "tokens", "width"][:axes]
+            raise ValueError(
+                f"{name} has shape {list(array.shape)}, expected [{', '.join(expected)}]"
+            )
+        B, N, *rest = array.shape
+        if name != "position_ids" or (B, N) != (1, 1):
+            leading[name] = (B, N)
+        flat[name] = array.reshape(B * N, *rest)
+    if len(set(leading.values())) > 1:
+        found = ", ".join(f"{name} {list(shape)}" for name, shape in leading.items())
+        raise ValueError(f"questions and choices differ: {found}")
+    return next(iter(leading.values()), (1, 1))[1] or 1, flat
 
 
 def as_array(name: str, values: Any) -> np.ndarray:
@@ -128,8 +216,9 @@ def whole_numbers(
     if wrong.any():
         place = np.argwhere(wrong)[0].tolist()
         value = array[tuple(place)]
+        also = "" if ignored is None else f", or {ignored} where it does not count"
         raise ValueError(
-            f"{name}{place} is {value}, expected 0 to {limit - 1} ({limit_name} is {limit})"
+            f"{name}{place} is {value}, expected 0 to {limit - 1} ({limit_name} is {limit}){also}"
         )
     return array
 

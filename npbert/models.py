@@ -1,7 +1,8 @@
-"""What the model classes of all families share: parameters, loading, saving, calling.
+"""What the model classes of all families share: parameters, loading, saving, the body.
 
 A family's file has the mathematics, as pure functions. A model class adds its configuration and its
 parameters: it checks the inputs once, calls those functions, applies the head, computes the loss.
+The call of each kind of head is in heads.py.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -20,9 +21,8 @@ import numpy as np
 from npbert import params
 from npbert.checkpoint import read_weights, write_weights
 from npbert.config import PreTrainedConfig
-from npbert.inputs import Inputs, check_inputs, check_labels
-from npbert.ops import cross_entropy
-from npbert.outputs import BaseModelOutput, MaskedLMOutput, ModelOutput
+from npbert.inputs import Inputs, check_inputs
+from npbert.outputs import BaseModelOutput, ModelOutput
 from npbert.shipped import checkpoint_directory
 
 
@@ -36,13 +36,17 @@ class PreTrainedModel:
     config_class: ClassVar[type[PreTrainedConfig]]
     base_model_prefix: ClassVar[str]
     optional: ClassVar[tuple[str, ...]] = ()  # parts a checkpoint may lack: how their names begin
+    # Without layers the reference has no hidden states; that of SqueezeBERT has the embeddings.
+    keeps_embeddings_alone: ClassVar[bool] = False
 
-    def __init__(self, config: PreTrainedConfig, seed: int = 0, dtype: Any = np.float32):
+    def __init__(
+        self, config: PreTrainedConfig, seed: int = 0, dtype: Any = np.float32, **options: Any
+    ):
         self._check_config(config)
         dtype = float_dtype(dtype)
-        shapes = self.parameter_shapes(config)
+        shapes = self.parameter_shapes(config, **options)
         tensors = params.random_tensors(shapes, config.initializer_range, seed)
-        self._fill(config, tensors, dtype, [])
+        self._fill(config, tensors, dtype, [], options)
 
     def _fill(
         self,
@@ -50,11 +54,13 @@ class PreTrainedModel:
         tensors: dict[str, np.ndarray],
         dtype: np.dtype,
         new: list[str],
+        options: dict[str, Any],
     ) -> None:
         tensors = {name: a.astype(dtype, copy=False) for name, a in tensors.items()}
         for name, source in self.tied(config).items():
             tensors.setdefault(name, tensors[source])
         self.config = config
+        self.options = options  # what else the model was built with (`add_pooling_layer`)
         self.dtype = dtype
         self.params = params.tree(tensors)
         self.newly_initialized = new
@@ -62,10 +68,9 @@ class PreTrainedModel:
 
     # ---- what a subclass says about itself ----
 
-    @classmethod
-    def parameter_shapes(cls, config: Any) -> params.Shapes:
-        """Return the name and shape of every tensor that a checkpoint must hold."""
-        raise NotImplementedError
+    # Gives the name and shape of every tensor that a checkpoint must hold, for a config and what
+    # else a class may be built with (`add_pooling_layer` of a bare model).
+    parameter_shapes: ClassVar[Callable[..., params.Shapes]]
 
     @classmethod
     def tied(cls, config: Any) -> dict[str, str]:
@@ -82,19 +87,23 @@ class PreTrainedModel:
 
     @classmethod
     def from_pretrained(
-        cls, directory: str | Path, dtype: Any = np.float32, seed: int = 0
+        cls, directory: str | Path, dtype: Any = np.float32, seed: int = 0, **options: Any
     ) -> PreTrainedModel:
         """Load a checkpoint directory, or a checkpoint that ships with npbert, by its name.
 
         A head that the checkpoint lacks as a whole is initialised from `seed`, with one warning
         that names its tensors; so does one warning for tensors that the model has no use for.
+        `options` are those of the config (num_labels=3), which go before config.json, and of the
+        class (add_pooling_layer=False).
         Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file and
         for tensors that are missing or of another shape than the config asks, all in one.
         """
         dtype = float_dtype(dtype)
         directory = checkpoint_directory(directory)
-        config = cls.config_class.from_pretrained(directory)
-        shapes = cls.parameter_shapes(config)
+        of_config = options.keys() & cls.config_class.option_names()
+        changes = {name: options.pop(name) for name in of_config}
+        config = cls.config_class.from_pretrained(directory, **changes)
+        shapes = cls.parameter_shapes(config, **options)
         ties = cls.tied(config)
         tensors = params.fit_prefix(
             read_weights(directory), shapes | dict.fromkeys(ties), cls.base_model_prefix
@@ -120,7 +129,7 @@ class PreTrainedModel:
             absent = {name: shapes[name] for name in missing}
             tensors |= params.random_tensors(absent, config.initializer_range, seed)
         model = cls.__new__(cls)
-        model._fill(config, tensors, dtype, missing)
+        model._fill(config, tensors, dtype, missing, options)
         model.name_or_path = directory
         return model
 
@@ -175,6 +184,8 @@ class PreTrainedModel:
                 states.append(last_hidden_state)
             if keep_attentions and attention is not None:
                 attentions.append(attention)
+        if self.config.num_hidden_layers == 0 and not self.keeps_embeddings_alone:
+            states = []
         return BaseModelOutput(
             last_hidden_state,
             tuple(states) if keep_states else None,
@@ -187,72 +198,6 @@ class PreTrainedModel:
 
     def _either(self, argument: bool | None, option: str) -> bool:
         return getattr(self.config, option) if argument is None else argument
-
-
-class Encoder(PreTrainedModel):
-    """The call of a body without a head."""
-
-    def __call__(
-        self,
-        input_ids: Any = None,
-        attention_mask: Any = None,
-        token_type_ids: Any = None,
-        position_ids: Any = None,
-        inputs_embeds: Any = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> Any:
-        """Encode sentences: ids [B, T] or embeddings [B, T, E] -> hidden states [B, T, D].
-
-        attention_mask: [B, T], 0 at padding (default: all count). token_type_ids: [B, T], which
-        segment a token belongs to (default 0). position_ids: [B, T] or [1, T] (default 0, 1, ...).
-        Raises ValueError for inputs that do not fit the model, before any work.
-        """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        output = self.finish(self.encode(inputs, output_attentions, output_hidden_states))
-        return self.returned(output, return_dict)
-
-    def finish(self, encoded: BaseModelOutput) -> ModelOutput:
-        """Make what is returned of what the body gave; a family with a pooler adds to it."""
-        return encoded
-
-
-class MaskedLM(PreTrainedModel):
-    """The call of a body with a head that scores every word piece at every position."""
-
-    def head(self, x: np.ndarray) -> np.ndarray:
-        """Map hidden states [B, T, D] to logits [B, T, V]."""
-        raise NotImplementedError
-
-    def __call__(
-        self,
-        input_ids: Any = None,
-        attention_mask: Any = None,
-        token_type_ids: Any = None,
-        position_ids: Any = None,
-        inputs_embeds: Any = None,
-        labels: Any = None,
-        output_attentions: bool | None = None,
-        output_hidden_states: bool | None = None,
-        return_dict: bool | None = None,
-    ) -> Any:
-        """Score every word piece at every position: ids [B, T] -> logits [B, T, V].
-
-        labels: [B, T], the true ids, -100 where they do not count; with them, `loss` is the mean
-        negative log likelihood in nats. The other arguments are those of the body.
-        """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        V = self.config.vocab_size
-        if labels is not None:
-            labels = check_labels(labels, inputs.shape, V)
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
-        logits = self.head(encoded.last_hidden_state)  # [B, T, V]
-        loss = None
-        if labels is not None:
-            loss = cross_entropy(logits.reshape(-1, V), labels.reshape(-1))
-        output = MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.returned(output, return_dict)
 
 
 def float_dtype(dtype: Any) -> np.dtype:

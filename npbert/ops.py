@@ -1,7 +1,8 @@
 """The operations that the families share, as plain functions on arrays.
 
 Axes   B sentences   T tokens   D hidden width   H heads   S width of one head   V vocabulary
-       I, O widths of what enters and leaves a linear map   K choices   N labels
+       I, O widths of what enters and leaves a linear map   K choices   N texts or tokens, and
+       L labels of each
 Names  `p` is a node of the parameter tree: p.weight is the array under that name in the checkpoint.
 
 Nothing here changes a dtype: float32 stays float32 and float64 stays float64.
@@ -13,6 +14,8 @@ import math
 
 import numpy as np
 
+from npbert.backend import Operation
+
 
 def linear(x, p):  # [..., I] -> [..., O]
     """Map every vector of x by a matrix and a bias: x Wᵀ + b, weight [O, I] as stored, bias [O]."""
@@ -21,9 +24,34 @@ def linear(x, p):  # [..., I] -> [..., O]
 
 def layer_norm(x, p, eps):  # [..., D] -> [..., D]
     """Give every vector mean 0 and variance 1, then scale and shift (Ba et al. 2016, eq. 4)."""
+    return normalise(x, p.weight, p.bias, eps)
+
+
+@Operation
+def normalise(x, weight, bias, eps):  # [..., D], [D], [D] -> [..., D]
+    """Do the work of `layer_norm`, on arrays alone."""
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred * centred).mean(axis=-1, keepdims=True)  # divided by D, not by D - 1
-    return centred / np.sqrt(variance + eps) * p.weight + p.bias
+    return centred / np.sqrt(variance + eps) * weight + bias
+
+
+@normalise.shared_twin(lambda x, weight, bias, eps: np.empty_like(x))
+def normalise_loops(out, part, parts, x, weight, bias, eps):
+    D = x.shape[-1]
+    rows, results = x.reshape(-1, D), out.reshape(-1, D)
+    zero = out.dtype.type(0)
+    for n in range(part * len(rows) // parts, (part + 1) * len(rows) // parts):
+        row, result = rows[n], results[n]
+        total = zero
+        for d in range(D):
+            total += row[d]
+        mean = total / out.dtype.type(D)
+        squares = zero
+        for d in range(D):
+            squares += (row[d] - mean) * (row[d] - mean)
+        deviation = math.sqrt(squares / out.dtype.type(D) + out.dtype.type(eps))
+        for d in range(D):
+            result[d] = (row[d] - mean) / deviation * weight[d] + bias[d]
 
 
 def softmax(x):  # [..., K] -> [..., K]
@@ -58,7 +86,8 @@ def attend(query, key, value, bias):  # [B, H, T, S] -> [B, T, H, S]
     """Mix the values of all tokens by how well each key answers each query.
 
     softmax(Q Kᵀ / √S + bias) V, Vaswani et al. 2017, eq. 1. Query, key and value are [B, H, T, S],
-    bias is [B, 1, 1, T]. Returns the mixture and the shares [B, H, T, T].
+    bias is [B, 1, 1, T] or anything that fits the scores. Returns the mixture, and the shares
+    [B, H, T, T].
     """
     scores = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])  # [B, H, T, T]
     probs = softmax(scores + bias)  # [B, H, T, T]
@@ -76,3 +105,17 @@ def cross_entropy(logits, labels):  # [N, V] -> []
     log_likelihoods = np.take_along_axis(log_probs, labels[counted][:, None], axis=-1)
     with np.errstate(invalid="ignore"):  # 0 / 0, which is the NaN that is wanted
         return -log_likelihoods.sum() / logits.dtype.type(counted.sum())
+
+
+def mean_squared_error(x, labels):  # [B, L] -> []
+    """The mean of the squared differences to the labels, [B, L]."""
+    return np.square(x - labels.astype(x.dtype)).mean()
+
+
+def binary_cross_entropy(logits, labels):  # [B, L] -> []
+    """The mean negative log likelihood, in nats, of L yes-or-no questions; labels are shares.
+
+    -y ln σ(x) - (1 - y) ln(1 - σ(x)), written so that no exponential overflows.
+    """
+    softplus = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))
+    return (softplus - logits * labels.astype(logits.dtype)).mean()

@@ -76,3 +76,73 @@ class MaskedLMOutput(ModelOutput):
     logits: np.ndarray | None = None
     hidden_states: Arrays | None = None
     attentions: Arrays | None = None
+
+
+@dataclass
+class ForPreTrainingOutput(ModelOutput):
+    """Scores of word pieces [B, T, V] and of "follows", "does not follow" [B, 2]; their loss."""
+
+    loss: np.floating | None = None
+    prediction_logits: np.ndarray | None = None
+    seq_relationship_logits: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None
+
+
+class BertForPreTrainingOutput(ForPreTrainingOutput):
+    """What BertForPreTraining returns."""
+
+
+class MobileBertForPreTrainingOutput(ForPreTrainingOutput):
+    """What MobileBertForPreTraining returns."""
+
+
+@dataclass
+class NextSentencePredictorOutput(ModelOutput):
+    """Scores of "follows" and "does not follow" [B, 2]; the loss where labels were given."""
+
+    loss: np.floating | None = None
+    logits: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None
+
+
+@dataclass
+class SequenceClassifierOutput(ModelOutput):
+    """Scores of every label for every text [B, L]; the loss where labels were given."""
+
+    loss: np.floating | None = None
+    logits: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None
+
+
+@dataclass
+class TokenClassifierOutput(ModelOutput):
+    """Scores of every label for every token [B, T, L]; the loss where labels were given."""
+
+    loss: np.floating | None = None
+    logits: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None
+
+
+@dataclass
+class MultipleChoiceModelOutput(ModelOutput):
+    """Scores of the choices for every question [B, N]; the loss where labels were given."""
+
+    loss: np.floating | None = None
+    logits: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None
+
+
+@dataclass
+class QuestionAnsweringModelOutput(ModelOutput):
+    """Scores of every token as start and as end of an answer, [B, T] each; the loss with labels."""
+
+    loss: np.floating | None = None
+    start_logits: np.ndarray | None = None
+    end_logits: np.ndarray | None = None
+    hidden_states: Arrays | None = None
+    attentions: Arrays | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from npbert.auto import AutoModelForMaskedLM
+from npbert.heads import MaskedLM
 from npbert.models import PreTrainedModel
 from npbert.ops import softmax
 from npbert.shipped import DEFAULT, checkpoint_directory
@@ -127,7 +128,7 @@ def _loaded(
         directory = checkpoint_directory(DEFAULT if model is None else model)
         model, own_tokenizer = _load(directory.resolve())
         return model, tokenizer or own_tokenizer
-    if not hasattr(model, "head"):
+    if not isinstance(model, MaskedLM):
         raise ValueError(f"fill_mask takes a ...ForMaskedLM, {type(model).__name__} given")
     _check_trained(model, model.name_or_path or "the model")
     if tokenizer is None:

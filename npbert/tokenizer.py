@@ -575,5 +575,6 @@ class BertTokenizer(Vocabulary):
 
 BertTokenizerFast = BertTokenizer
 ConvBertTokenizer = ConvBertTokenizerFast = BertTokenizer
+AutoTokenizer = BertTokenizer
 MobileBertTokenizer = MobileBertTokenizerFast = BertTokenizer
 SqueezeBertTokenizer = SqueezeBertTokenizerFast = BertTokenizer
