@@ -59,6 +59,31 @@ def make_parser() -> Parser:
     command.add_argument("--targets", metavar="A,B", help="consider only these word pieces")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run=run_fill_mask)
+
+    command = commands.add_parser(
+        "convert",
+        help="rewrite a checkpoint of any readable format as safetensors",
+        description="Write a checkpoint into a new directory as safetensors, with its config.json "
+        "and tokenizer files; every tensor is kept, tied ones once.",
+        epilog="example: npbert convert old-model new-model --dtype float32",
+    )
+    command.add_argument("source", metavar="SRC", help="a checkpoint: directory or shipped name")
+    command.add_argument("target", metavar="DST", help="the directory to write, made if missing")
+    command.add_argument("--dtype", help="float16, float32 or float64 (default: as it is)")
+    command.add_argument("--force", action="store_true", help="write into a directory in use")
+    command.set_defaults(run=run_convert)
+
+    command = commands.add_parser(
+        "inspect",
+        help="show what a checkpoint holds, and what it lacks for a head",
+        description="Show a checkpoint's config, parameters by module, tensors as they are stored, "
+        "and what is missing or unexpected for a model class.",
+        epilog="example: npbert inspect convbert-tiny --head ForMaskedLM",
+    )
+    command.add_argument("model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run_inspect)
     return parser
 
 
@@ -80,6 +105,21 @@ def run_fill_mask(arguments: argparse.Namespace) -> None:
         for candidate in candidates:
             share, piece = candidate["score"], candidate["token_str"]
             print(f"{share:7.2%}  {piece:{width}}  {candidate['sequence']}")
+
+
+def run_convert(arguments: argparse.Namespace) -> None:
+    from npbert.conversion import convert
+
+    tensors = convert(arguments.source, arguments.target, arguments.dtype, arguments.force)
+    size = sum(array.nbytes for array in tensors.values())
+    print(f"{arguments.target}: {len(tensors)} tensors, {size / 1e6:.1f} MB")
+
+
+def run_inspect(arguments: argparse.Namespace) -> None:
+    from npbert.inspection import inspect, render
+
+    report = inspect(arguments.model, arguments.head)
+    print(json.dumps(report, indent=2) if arguments.json else render(report))
 
 
 def _one_line(error: BaseException) -> str:
