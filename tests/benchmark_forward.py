@@ -1,6 +1,6 @@
-"""Times whole forward passes of conv-bert-base size, npbert's two backends beside torch.
+"""Times whole forward passes at the published sizes, npbert's two backends beside torch.
 
-    python tests/benchmark_forward.py [--rounds 5]
+    python tests/benchmark_forward.py [--models bert-base convbert-base ...] [--rounds 5]
 
 Random weights, float32, as many threads as there are cores. The contestants take turns within each
 round, so that a machine that slows down slows all of them; printed is each one's median. torch and
@@ -15,20 +15,26 @@ import time
 
 import numpy as np
 
-from npbert import ConvBertConfig, ConvBertModel, set_backend
+import npbert
 
 SIZES = [(1, 16), (1, 128), (8, 128)]
+MODELS = {  # the defaults of a family's config are those of its published base model
+    "bert-base": "Bert",
+    "convbert-base": "ConvBert",
+    "mobilebert": "MobileBert",
+    "squeezebert": "SqueezeBert",
+}
 
 
-def torch_contestant():
+def torch_contestant(family):
     try:
         import torch
         import transformers
     except ImportError:
         return None
-    config = transformers.ConvBertConfig()
+    config = getattr(transformers, f"{family}Config")()
     config._attn_implementation = "eager"
-    model = transformers.ConvBertModel(config).eval()
+    model = getattr(transformers, f"{family}Model")(config).eval()
 
     def run(ids):
         with torch.no_grad():
@@ -39,34 +45,46 @@ def torch_contestant():
 
 def npbert_contestant(model, backend):
     def run(ids):
-        set_backend(backend)
+        npbert.set_backend(backend)
         return model(ids)
 
     return run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
-    model = ConvBertModel(ConvBertConfig())
+def contestants_of(family):
+    model = getattr(npbert, f"{family}Model")(getattr(npbert, f"{family}Config")())
     contestants = {
         "npbert, numpy": npbert_contestant(model, "numpy"),
         "npbert, numba": npbert_contestant(model, "numba"),
-        "torch, eager": torch_contestant(),
+        "torch, eager": torch_contestant(family),
     }
-    contestants = {name: run for name, run in contestants.items() if run}
-    for size in SIZES:
-        ids = np.random.default_rng(0).integers(0, 30522, size)
-        seconds: dict[str, list[float]] = {name: [] for name in contestants}
-        for turn in range(rounds + 1):
-            for name, run in contestants.items():
-                start = time.perf_counter()
-                run(ids)
-                if turn:  # the first round warms up: compiling, allocating
-                    seconds[name].append(time.perf_counter() - start)
-        medians = "   ".join(f"{n} {statistics.median(s) * 1e3:7.1f}" for n, s in seconds.items())
-        print(f"{size[0]} x {size[1]:3}, ms:   {medians}", flush=True)
+    return {name: run for name, run in contestants.items() if run}
+
+
+def median_milliseconds(contestants, ids, rounds):
+    """Return {name of the contestant: its median}."""
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
+    for turn in range(rounds + 1):
+        for name, run in contestants.items():
+            start = time.perf_counter()
+            run(ids)
+            if turn:  # the first round warms up: compiling, allocating
+                seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) * 1e3 for name, times in seconds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    given = parser.parse_args()
+    for name in given.models:
+        contestants = contestants_of(MODELS[name])
+        for size in SIZES:
+            ids = np.random.default_rng(0).integers(0, 30522, size)
+            medians = median_milliseconds(contestants, ids, given.rounds)
+            row = "   ".join(f"{who} {median:7.1f}" for who, median in medians.items())
+            print(f"{name:13}  {size[0]} x {size[1]:3}, ms:   {row}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,13 @@ import pytest
 
 from npbert import checkpoint
 from npbert.activations import ACTIVATIONS
-from npbert.config import BertConfig, ConvBertConfig
+from npbert.config import BertConfig, ConvBertConfig, MobileBertConfig
 
-FAMILIES = [BertConfig, ConvBertConfig]
+FAMILIES = [BertConfig, ConvBertConfig, MobileBertConfig]
 families = pytest.mark.parametrize("family", FAMILIES)
+
+
+SUMMARY = ("summary_type", "summary_activation")  # of text
 
 
 def fields(config):
@@ -26,6 +29,10 @@ def fields(config):
 def test_defaults_are_those_of_the_reference(family):
     transformers = pytest.importorskip("transformers")
     ours, theirs = family(), getattr(transformers, family.__name__)()
+    if family is ConvBertConfig:  # which it reads where they are set, and does not declare
+        for name in (*SUMMARY, "summary_use_proj", "summary_proj_to_labels"):
+            assert not hasattr(theirs, name)
+            setattr(theirs, name, getattr(ours, name))
     both = [name for name in fields(ours) if hasattr(theirs, name)]
     assert {name: getattr(ours, name) for name in both} == {
         name: getattr(theirs, name) for name in both
@@ -67,7 +74,33 @@ def refused(family, options, message):
         ({"tie_word_embeddings": 1}, "tie_word_embeddings is 1, expected bool"),
         ({"classifier_dropout": "0"}, "classifier_dropout is '0', expected float | None"),
         ({"other": None}, "other is None, expected dict[str, Any]"),
+        ({"num_labels": "3"}, "num_labels is '3', expected int | None"),
+        ({"num_labels": True}, "num_labels is True, expected int | None"),
+        ({"num_labels": 3.0}, "num_labels is 3.0, expected int | None"),
+        ({"num_labels": 0}, "num_labels is 0, expected >= 1"),
+        ({"num_labels": -1}, "num_labels is -1, expected >= 1"),
+        ({"id2label": ["a", "b"]}, "id2label is ['a', 'b'], expected dict[int, str] | None"),
+        ({"id2label": {"x": "a"}}, "id2label has keys ['x'], expected whole numbers"),
+        ({"id2label": {}}, "id2label is empty"),
+        ({"label2id": 3}, "label2id is 3, expected dict[str, int] | None"),
+        (
+            {"id2label": {0: "a", 1: "b"}, "num_labels": 3},
+            "num_labels is 3, but id2label has 2 labels",
+        ),
+        ({"problem_type": 1}, "problem_type is 1, expected str | None"),
+        (
+            {"problem_type": "classification"},
+            "problem_type is 'classification', expected None or one of regression, "
+            "single_label_classification, multi_label_classification",
+        ),
+        (
+            {"problem_type": "single_label_classification", "num_labels": 1},
+            "problem_type single_label_classification needs num_labels > 1; for a yes or no take "
+            "num_labels 2, for a number problem_type regression",
+        ),
+        ({"chunk_size_feed_forward": 0.5}, "chunk_size_feed_forward is 0.5, expected int"),
         ({"initializer_range": -0.1}, "initializer_range is -0.1, expected >= 0"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers is -1, expected >= 0"),
         ({"layer_norm_eps": -1e-5}, "layer_norm_eps is -1e-05, expected >= 0"),
         ({"layer_norm_eps": float("nan")}, "layer_norm_eps is nan, expected >= 0"),
         ({"layer_norm_eps": float("inf")}, "layer_norm_eps is inf, expected >= 0"),
@@ -87,7 +120,6 @@ def refused(family, options, message):
             for name in (
                 "vocab_size",
                 "hidden_size",
-                "num_hidden_layers",
                 "num_attention_heads",
                 "intermediate_size",
                 "max_position_embeddings",
@@ -98,6 +130,10 @@ def refused(family, options, message):
     ],
 )
 def test_refused_by_every_family(family, options, message):
+    if not set(options) <= {*fields(family), "other"}:  # a family without bos_token_id, say
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(options))}'"):
+            family(**options)
+        return
     refused(family, options, message)
 
 
@@ -149,6 +185,18 @@ def test_refused_by_bert(options, message):
             {"intermediate_size": 100, "num_groups": 3},
             "intermediate_size 100 is not a multiple of num_groups 3",
         ),
+        (
+            {"summary_type": "attn"},
+            "summary_type is 'attn', expected one of last, first, mean, cls_index",
+        ),
+        ({"summary_type": None}, "summary_type is None, expected str"),
+        ({"summary_use_proj": 1}, "summary_use_proj is 1, expected bool"),
+        ({"summary_proj_to_labels": "no"}, "summary_proj_to_labels is 'no', expected bool"),
+        (
+            {"summary_activation": "gleu"},
+            "summary_activation is 'gleu', expected None or one of "
+            + ", ".join(sorted(ACTIVATIONS)),
+        ),
     ],
 )
 def test_refused_by_convbert(options, message):
@@ -169,6 +217,10 @@ def test_refused_by_convbert(options, message):
         (ConvBertConfig, {"hidden_size": 15, "num_attention_heads": 1}),
         (ConvBertConfig, {"num_groups": 3}),
         (ConvBertConfig, {"vocab_size": 1}),  # pad_token_id is 1
+        (BertConfig, {"id2label": {"x": "a"}}),
+        (BertConfig, {"problem_type": "single_label_classification", "num_labels": 1}),
+        (ConvBertConfig, {"summary_type": "attn"}),
+        (ConvBertConfig, {"summary_activation": "gleu"}),
     ],
 )
 def test_what_is_refused_does_not_run_in_the_reference_either(family, options):
@@ -182,14 +234,18 @@ def test_what_is_refused_does_not_run_in_the_reference_either(family, options):
         sizes["embedding_size"] = 16
     prefix = family.__name__.removesuffix("Config")
     head = "ForTokenClassification" if "classifier_dropout" in options else "Model"
+    if any(option.startswith("summary") for option in options):
+        head = "ForMultipleChoice"
     model_class = getattr(transformers, prefix + head)
     config_class = getattr(transformers, family.__name__)
     ids = torch.zeros((1, 3), dtype=torch.long)
     family(**sizes)
+    ids = ids[None] if head == "ForMultipleChoice" else ids
     model_class(config_class(**sizes)).eval()(ids)
     with pytest.raises(ValueError):
         family(**{**sizes, **options})
-    with pytest.raises((RuntimeError, ValueError, AssertionError)):
+    failures = (RuntimeError, ValueError, AssertionError, KeyError, IndexError)
+    with pytest.raises(failures):
         model_class(config_class(**{**sizes, **options})).eval()(ids)
 
 
@@ -207,6 +263,87 @@ def test_heads_that_convbert_keeps(heads, ratio, expected_heads, mixed):
     assert (config.heads, config.mixed_size) == (expected_heads, mixed)
 
 
+# ---- labels --------------------------------------------------------------------------------
+
+
+@families
+@pytest.mark.parametrize(
+    "options, names",
+    [
+        ({}, ["LABEL_0", "LABEL_1"]),
+        ({"num_labels": None}, ["LABEL_0", "LABEL_1"]),
+        ({"num_labels": 2}, ["LABEL_0", "LABEL_1"]),
+        ({"num_labels": 1}, ["LABEL_0"]),
+        ({"num_labels": 3}, ["LABEL_0", "LABEL_1", "LABEL_2"]),
+        ({"id2label": {0: "no", 1: "yes", 2: "both"}}, ["no", "yes", "both"]),
+        ({"id2label": {"0": "no", "1": "yes"}}, ["no", "yes"]),
+        ({"id2label": {"0": "no", "1": "yes"}, "num_labels": 2}, ["no", "yes"]),
+    ],
+)
+def test_labels_settle_each_other(family, options, names):
+    config = family(**options)
+    assert config.num_labels == len(names)
+    assert config.id2label == dict(enumerate(names))
+    assert config.label2id == {name: i for i, name in enumerate(names)}
+    assert family.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert dataclasses.replace(config, hidden_act="relu").id2label == config.id2label
+
+
+@families
+def test_labels_are_the_configurations_own(family):
+    names = {"0": "no", "1": "yes"}
+    config = family(id2label=names)
+    config.id2label[0] = "never"
+    assert names == {"0": "no", "1": "yes"} and family().id2label[0] == "LABEL_0"
+
+
+def test_labels_in_two_directions_need_not_agree():
+    """As in the reference; many a published config.json has kept the old label2id."""
+    config = BertConfig(id2label={0: "no", 1: "yes"}, label2id={"LABEL_0": 0, "LABEL_1": 1})
+    assert config.label2id == {"LABEL_0": 0, "LABEL_1": 1}
+    config = BertConfig(label2id={"no": 0, "yes": 1})
+    assert config.id2label == {0: "LABEL_0", 1: "LABEL_1"}
+    assert BertConfig.from_dict(config.to_dict()) == config
+
+
+def test_replacing_the_number_of_labels_replaces_the_names():
+    config = BertConfig(num_labels=3)
+    with pytest.raises(ValueError, match="num_labels is 5, but id2label has 3 labels"):
+        dataclasses.replace(config, num_labels=5)
+    again = dataclasses.replace(config, num_labels=5, id2label=None, label2id=None)
+    assert again == BertConfig(num_labels=5)
+
+
+@pytest.mark.reference
+@families
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"num_labels": 1},
+        {"num_labels": 5, "problem_type": "regression"},
+        {"id2label": {"0": "no", "1": "yes", "2": "both"}, "label2id": {"no": 0}},
+        {"id2label": {0: "no"}, "label2id": {"no": 0}, "problem_type": "regression"},
+        {"num_hidden_layers": 0},
+    ],
+)
+def test_config_json_is_read_as_the_reference_reads_it(tmp_path, family, options):
+    transformers = pytest.importorskip("transformers")
+    names = ("num_labels", "id2label", "label2id", "problem_type", "num_hidden_layers")
+    ours, theirs = family(**options), getattr(transformers, family.__name__)(**options)
+    ours.save_pretrained(tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs")
+    read = [
+        ours,
+        theirs,
+        family.from_pretrained(tmp_path / "theirs"),
+        type(theirs).from_pretrained(tmp_path / "ours"),
+        type(theirs).from_pretrained(tmp_path / "theirs"),
+    ]
+    for config in read[1:]:
+        assert {n: getattr(config, n) for n in names} == {n: getattr(ours, n) for n in names}
+
+
 # ---- config.json ---------------------------------------------------------------------------
 
 
@@ -217,25 +354,38 @@ def write(directory, values):
 @families
 def test_round_trip(tmp_path, family):
     changed = dict(
-        hidden_size=48, hidden_act="relu", layer_norm_eps=0.5, eos_token_id=[1, 2],
-        pad_token_id=None, tie_word_embeddings=False,
+        vocab_size=48, hidden_act="relu", layer_norm_eps=0.5, pad_token_id=None,
+        tie_word_embeddings=False,
     )  # fmt: skip
-    config = family(**changed, other={"transformers_version": "5", "id2label": {"0": "é"}})
+    if "eos_token_id" in fields(family):
+        changed |= dict(eos_token_id=[1, 2])
+    changed |= dict(id2label={0: "é", 1: "b", 2: "c"}, problem_type="regression")
+    config = family(**changed, other={"transformers_version": "5", "a": {"0": "é"}})
     config.save_pretrained(tmp_path / "made" / "here")
     again = family.from_pretrained(str(tmp_path / "made" / "here"))
     assert again == config
     assert {name: getattr(again, name) for name in changed} == changed
     written = checkpoint.read_json(tmp_path / "made" / "here", "config.json")
-    assert written == config.to_dict()
+    text = {str(number): label for number, label in config.id2label.items()}  # as JSON has it
+    assert written == config.to_dict() | {"id2label": text}
     assert written["model_type"] == family.model_type
-    assert "other" not in written and written["id2label"] == {"0": "é"}
+    assert "other" not in written and written["a"] == {"0": "é"}
+
+
+@families
+def test_round_trip_of_the_defaults_says_nothing_of_labels(tmp_path, family):
+    family().save_pretrained(tmp_path)
+    written = checkpoint.read_json(tmp_path, "config.json")
+    assert not {"num_labels", "id2label", "label2id", "problem_type", "other"} & written.keys()
+    assert family.from_pretrained(tmp_path) == family()
+    assert family.from_dict(family().to_dict()) == family()
 
 
 @families
 def test_unknown_keys_are_kept(family):
-    values = {"hidden_size": 48, "torch_dtype": "float32", "other": {"other": 1}}
+    values = {"vocab_size": 48, "torch_dtype": "float32", "other": {"other": 1}}
     config = family.from_dict(values)
-    assert config.hidden_size == 48
+    assert config.vocab_size == 48
     assert config.other == {"torch_dtype": "float32", "other": {"other": 1}}
     assert config.to_dict().items() >= values.items()
     assert family.from_dict(config.to_dict()) == config

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference_models import (
+    ALL_HEADS,
+    HEADS,
     assert_same,
     errors,
+    for_head,
     from_reference_checkpoint,
     largest_error,
     npbert_class,
@@ -25,25 +28,26 @@ import npbert
 pytestmark = pytest.mark.reference
 safetensors = pytest.importorskip("safetensors.torch", reason="needs the extra `reference`")
 
-FAMILIES = ["Bert", "ConvBert"]
-CLASSES = [(family, head) for family in FAMILIES for head in ("Model", "ForMaskedLM")]
-PREFIX = {"Bert": "bert.", "ConvBert": "convbert."}
+PREFIX = {
+    "Bert": "bert.",
+    "ConvBert": "convbert.",
+    "MobileBert": "mobilebert.",
+    "SqueezeBert": "transformer.",
+}
 # The matrix of the masked-LM head that is tied to the word embeddings, and thus not saved.
-DECODER = {"Bert": "cls.predictions.decoder.weight", "ConvBert": "generator_lm_head.weight"}
-TIED_BIAS = {"Bert": ("cls.predictions.decoder.bias", "cls.predictions.bias")}
+DECODER = dict.fromkeys(HEADS, "cls.predictions.decoder.weight")
+DECODER |= {"ConvBert": "generator_lm_head.weight"}
+TIED_BIAS = dict.fromkeys(HEADS, ("cls.predictions.decoder.bias", "cls.predictions.bias"))
+del TIED_BIAS["ConvBert"]
 WORDS = "embeddings.word_embeddings.weight"
 
-each_family = pytest.mark.parametrize("family", FAMILIES)
-each_class = pytest.mark.parametrize("family, head", CLASSES, ids="".join)
+each_family = pytest.mark.parametrize("family", HEADS)
+each_class = pytest.mark.parametrize("family, head", ALL_HEADS, ids="".join)
 
 
 def example(truth):
     inputs = dict(input_ids=random_ids(truth.config, 2, 9), output_hidden_states=True)
-    return inputs | (dict(labels=random_labels(truth.config, 2, 9)) if is_masked_lm(truth) else {})
-
-
-def is_masked_lm(truth):
-    return truth.head == "ForMaskedLM"
+    return for_head(truth.head, inputs | random_labels(truth.head, truth.config, 2, 9))
 
 
 def edited(truth, directory, edit):
@@ -88,7 +92,7 @@ def test_gamma_and_beta_are_weight_and_bias(family, head, tmp_path):
 @each_class
 def test_saved_position_ids_are_no_parameter(family, head, tmp_path):
     truth = reference(family, head)
-    prefix = PREFIX[family] if is_masked_lm(truth) else ""
+    prefix = "" if head == "Model" else PREFIX[family]
     positions = {f"{prefix}embeddings.position_ids": torch.arange(24)[None]}
     edited(truth, tmp_path, lambda tensors: tensors | positions)
     got = load(family, head, tmp_path)(**example(truth))
@@ -259,6 +263,36 @@ def test_a_head_is_left_out_of_a_bare_body_with_one_warning(family):
     assert got.last_hidden_state is got.hidden_states[-1]
 
 
+OTHER_HEADS = [
+    (family, old, new) for family, heads in HEADS.items() for old in heads for new in heads
+]
+
+
+@pytest.mark.parametrize("family, old, new", OTHER_HEADS)
+def test_any_head_from_the_checkpoint_of_any_other(family, old, new):
+    """What is missing and what is not used is what the reference says; the rest is taken over."""
+    truth = reference(family, old)
+    directory = truth.directory.name
+    if new == "ForQuestionAnswering" and truth.config.num_labels != 2:
+        with pytest.raises(ValueError, match="expected 2 for question answering"):
+            npbert_class(family, new).from_pretrained(directory)
+        return
+    try:
+        missing, unexpected = reference_report(family, new, directory)
+    except RuntimeError:  # a tensor of the same name and another shape
+        with pytest.raises(ValueError, match="not fit the config"):
+            npbert_class(family, new).from_pretrained(directory)
+        return
+    missing = without_ties(family, missing)
+    model = expect_warnings(family, new, directory, *filter(None, [missing, unexpected]))
+    assert set(model.newly_initialized) == missing
+    saved = safetensors.load_file(Path(directory, "model.safetensors"))
+    for name, array in model.state_dict().items():
+        for spelling in (name, PREFIX[family] + name, name.removeprefix(PREFIX[family])):
+            if spelling in saved:
+                np.testing.assert_array_equal(array, saved[spelling].double().numpy(), name)
+
+
 # ---- what npbert saves ---------------------------------------------------------------------
 
 
@@ -279,7 +313,7 @@ def test_the_reference_reads_a_new_model(family, head, tmp_path):
     """Random weights by npbert: its defaults, and its shapes, are those of the reference."""
     options = dict(vocab_size=31, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
     options |= dict(intermediate_size=8, max_position_embeddings=12)
-    options |= dict(embedding_size=6) if family == "ConvBert" else {}
+    options |= {} if family == "Bert" else dict(embedding_size=16 if family == "SqueezeBert" else 6)
     config = getattr(npbert.config, f"{family}Config")(**options)
     model = npbert_class(family, head)(config, seed=1, dtype=np.float64)
     model.save_pretrained(tmp_path)
@@ -287,7 +321,7 @@ def test_the_reference_reads_a_new_model(family, head, tmp_path):
     reread = reference_class(family, head).from_pretrained(
         tmp_path, attn_implementation="eager", dtype=torch.float64
     )
-    inputs = dict(input_ids=random_ids(config, 2, 9))
+    inputs = for_head(head, dict(input_ids=random_ids(config, 2, 9)))
     assert_same(model(**inputs), run(reread.eval(), "float64", **inputs), "float64")
     assert model.num_parameters() == reread.num_parameters()
     assert model.state_dict().keys() == reread.state_dict().keys()

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 
-from npbert import checkpoint, models, params, safetensors
+from npbert import checkpoint, params, safetensors
 from npbert.bert import BertForMaskedLM, BertModel
 from npbert.config import BertConfig, ConvBertConfig
 from npbert.convbert import ConvBertForMaskedLM, ConvBertModel
@@ -724,8 +724,3 @@ def test_a_call_changes_no_parameter(cls):
     np.testing.assert_array_equal(one, again)
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name], err_msg=name)
-
-
-def test_the_shared_class_alone_is_no_model():
-    with pytest.raises(NotImplementedError):
-        models.PreTrainedModel.parameter_shapes(BERT)

@@ -12,6 +12,7 @@ the call: where a letter comes first, it gets its value, and later ones must agr
 """
 
 import ast
+import dataclasses
 import importlib.util
 import inspect
 import re
@@ -23,16 +24,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from npbert import activations, backend, bert, config, convbert, kernels, models, ops
+from npbert import (
+    activations,
+    backend,
+    bert,
+    config,
+    convbert,
+    heads,
+    kernels,
+    mobilebert,
+    models,
+    ops,
+    squeezebert,
+)
 
-FILES = [
-    Path(inspect.getsourcefile(m)) for m in (ops, activations, kernels, bert, convbert, models)
-]
+MODULES = [ops, activations, kernels, bert, convbert, mobilebert, squeezebert, models, heads]
+FILES = [Path(inspect.getsourcefile(module)) for module in MODULES]
 ANY_SIZE = {"ops.py", "activations.py"}  # their letters are bound by each call
-WITH_LEGEND = {"ops.py", "kernels.py", "bert.py", "convbert.py"}
+WITH_LEGEND = {
+    "ops.py", "kernels.py", "bert.py", "convbert.py", "mobilebert.py", "squeezebert.py", "heads.py",
+}  # fmt: skip
 
 # Sizes that all differ, so that no letter can stand for another by chance.
 B, T, V, D, E, I, H, S, K, G = 2, 8, 97, 60, 20, 44, 3, 10, 9, 4
+N, L = 7, 5  # choices and labels, of heads alone
 SIZES = dict(vocab_size=V, hidden_size=D, intermediate_size=I, max_position_embeddings=11)
 BERT = SIZES | dict(num_attention_heads=H, num_hidden_layers=1)
 CONVBERT = SIZES | dict(num_attention_heads=2 * H, num_hidden_layers=1, conv_kernel_size=K)
@@ -49,6 +64,23 @@ MODELS = {
         convbert,
         config.ConvBertConfig(**CONVBERT, embedding_size=D),
         dict(B=B, T=T, V=V, D=D, E=D, I=I, H=H, S=S, A=H * S, K=K),
+    ),
+    "MobileBert": (
+        mobilebert,
+        config.MobileBertConfig(**BERT, embedding_size=E + 1, intra_bottleneck_size=H * S),
+        dict(B=B, T=T, V=V, D=D, E=E + 1, C=H * S, I=I, H=H, S=S),  # 3*E would be D
+    ),
+    "MobileBert, without trigrams and bottleneck": (
+        mobilebert,
+        config.MobileBertConfig(
+            **BERT, embedding_size=D, trigram_input=False, use_bottleneck=False
+        ),
+        dict(B=B, T=T, V=V, D=D, E=D, C=D, I=I, H=H, S=D // H),
+    ),
+    "SqueezeBert": (
+        squeezebert,
+        config.SqueezeBertConfig(**BERT, embedding_size=D),
+        dict(B=B, T=T, V=V, D=D, I=I, H=H, S=D // H),
     ),
 }
 
@@ -261,17 +293,60 @@ def not_checked(functions):
 # ---- the tests -----------------------------------------------------------------------------
 
 
+def classes_of(name):
+    """Return the classes of a family's models, but not the abstract ones."""
+    module, family = MODELS[name][0], name.split(",")[0]
+    return [
+        item
+        for key, item in vars(module).items()
+        if key.startswith((f"{family}For", f"{family}Model")) and not key.endswith("Output")
+    ]
+
+
+def labels_for(head, ids):
+    """Return labels as the head takes them: for every token, for every text, or none."""
+    texts = [0] * len(ids)
+    if issubclass(head, heads.QuestionAnswering):
+        return dict(start_positions=texts, end_positions=texts)
+    if issubclass(head, heads.PreTraining):
+        return dict(labels=ids, next_sentence_label=texts)
+    if issubclass(head, heads.TokenClassification):
+        return dict(labels=ids % L)
+    if issubclass(head, heads.MaskedLM):
+        return dict(labels=ids)
+    return {} if issubclass(head, heads.Encoder) else dict(labels=texts)
+
+
 def run_all_classes(name):
     """Run every class of a family, on ids and on embeddings, with a loss where there is one."""
-    module, settings, letters = MODELS[name]
+    _, settings, letters = MODELS[name]
     rng = np.random.default_rng(0)
     ids, width = rng.integers(0, V, (B, T)), letters.get("E", D)
-    for head in ("Model", "ForMaskedLM"):
-        model = getattr(module, name.split(",")[0] + head)(settings)
-        labels = dict(labels=ids) if head == "ForMaskedLM" else {}
-        model(ids, **labels)
-        vectors, positions = rng.standard_normal((B, T, width)), np.tile(np.arange(T), (B, 1))
-        model(inputs_embeds=vectors, attention_mask=ids > 9, position_ids=positions)
+    vectors, positions = rng.standard_normal((B, T, width)), np.tile(np.arange(T), (B, 1))
+    embedded = dict(inputs_embeds=vectors, attention_mask=ids > 9, position_ids=positions)
+    for head in classes_of(name):
+        if issubclass(head, heads.MultipleChoice):
+            continue
+        labels = dict(num_labels=L, id2label=None, label2id=None)
+        if issubclass(head, heads.QuestionAnswering):
+            labels = {}
+        model = head(dataclasses.replace(settings, **labels))
+        model(ids, **labels_for(head, ids))
+        model(**embedded)
+        if issubclass(head, heads.SequenceClassification):
+            for model.config.problem_type in ("regression", "multi_label_classification"):
+                model(ids, labels=np.zeros((B, L)))
+
+
+def run_choices(name, choices):
+    """Run multiple choice: one question of B choices, or B questions of N."""
+    _, settings, _ = MODELS[name]
+    ids = np.random.default_rng(0).integers(0, V, choices)
+    for head in classes_of(name):
+        if issubclass(head, heads.MultipleChoice):
+            projected = dict(summary_use_proj=True) if name.startswith("ConvBert") else {}
+            for options in ({}, projected):
+                head(dataclasses.replace(settings, **options))(ids, labels=[0] * len(ids))
 
 
 def test_every_shape_comment_is_true():
@@ -281,11 +356,17 @@ def test_every_shape_comment_is_true():
     assert len(functions) > 20
     backend.set_backend("numpy")  # the plain versions carry the comments
     try:
-        wrong = [
-            complaint
-            for name, (_, _, letters) in MODELS.items()
-            for complaint in run_and_compare(functions, letters, lambda: run_all_classes(name))  # noqa: B023
-        ]
+        in_heads = {k: f for k, f in functions.items() if "heads.py" in str(k[0])}
+        elsewhere = {k: f for k, f in functions.items() if k not in in_heads}
+        wrong = []
+        for name, (_, _, letters) in MODELS.items():
+            # The B of heads.py are questions, where all other files see B sentences.
+            for some, run in (
+                (functions, lambda: run_all_classes(name)),  # noqa: B023
+                (elsewhere, lambda: run_choices(name, (1, B, T))),  # noqa: B023
+                (in_heads, lambda: run_choices(name, (B, N, T))),  # noqa: B023
+            ):
+                wrong += run_and_compare(some, letters | dict(N=N, L=L), run)
     finally:
         backend.set_backend(None)
     assert not wrong, "\n".join(wrong)
@@ -294,7 +375,8 @@ def test_every_shape_comment_is_true():
 
 def test_sizes_all_differ():
     for name, (_, _, letters) in MODELS.items():
-        sizes = [size for letter, size in letters.items() if "without" not in name or letter != "E"]
+        widths = "EC" if "without" in name else ""  # they are D there
+        sizes = [size for letter, size in letters.items() if letter not in widths]
         assert len(set(sizes)) == len(sizes)
 
 

@@ -14,12 +14,13 @@ from reference_models import (
     reference,
 )
 
-from npbert import activations, bert, convbert, inputs, kernels, ops
-from npbert.params import Node
+from npbert import activations, bert, convbert, inputs, kernels, mobilebert, ops
+from npbert.params import Node, path
 
 pytestmark = pytest.mark.reference
 
 FAR = 50 * TOLERANCES["float32"]  # relative to the largest value of an output
+FAMILIES = (bert, convbert, mobilebert)
 
 CONFIGS = {
     # hidden_act is not gelu, and the epsilon is large enough to be seen in float32.
@@ -31,8 +32,17 @@ CONFIGS = {
         intermediate_size=24,  # of the width of x: a transposed group weight fits
         num_groups=4,
     ),
+    "MobileBert": dict(hidden_act="gelu"),
+    "MobileBert, layer_norm": dict(normalization_type="layer_norm", layer_norm_eps=0.01),
+    "MobileBert, layer_norm, 1e-12": dict(normalization_type="layer_norm"),
+    # Of one width everywhere: what is taken from the wrong place fits.
+    "MobileBert, one width": dict(embedding_size=24, intra_bottleneck_size=24),
+    "MobileBert, halves": dict(embedding_size=12),
     "Bert, gelu": dict(intermediate_size=200),
     "ConvBert, gelu": dict(intermediate_size=200),
+    "MobileBert, gelu": dict(
+        intermediate_size=200, hidden_act="gelu", normalization_type="layer_norm"
+    ),
 }
 
 
@@ -70,19 +80,19 @@ def replace(monkeypatch, module, name, function):
     monkeypatch.setattr(module, name, lambda *args: function(right, *args))
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def no_mask(monkeypatch):
     monkeypatch.setattr(inputs, "mask_bias", lambda mask, dtype: np.zeros((), dtype))
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def mask_upside_down(monkeypatch):
     replace(monkeypatch, inputs, "mask_bias", lambda right, mask, dtype: right(1 - mask, dtype))
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def scores_without_scale(monkeypatch):
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(
             monkeypatch,
             module,
@@ -91,23 +101,23 @@ def scores_without_scale(monkeypatch):
         )
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def query_and_key_swapped(monkeypatch):
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "attend", lambda right, q, k, v, bias: right(k, q, v, bias))
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def heads_interleaved(monkeypatch):
     def split_heads(right, x, H):  # head h reads channels h, h + H, h + 2H, ...
         B, T, _ = x.shape
         return x.reshape(B, T, -1, H).transpose(0, 3, 1, 2)
 
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "split_heads", split_heads)
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def heads_not_merged_back(monkeypatch):
     """[B, H, T, S] read as if it were [B, T, H, S]: the classic forgotten transpose."""
 
@@ -115,11 +125,11 @@ def heads_not_merged_back(monkeypatch):
         context, probs = right(q, k, v, bias)
         return np.ascontiguousarray(context.swapaxes(1, 2)).reshape(context.shape), probs
 
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "attend", attend)
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def softmax_over_the_queries(monkeypatch):
     def softmax(x):
         return ops_softmax(x.swapaxes(-1, -2)).swapaxes(-1, -2)
@@ -128,44 +138,50 @@ def softmax_over_the_queries(monkeypatch):
     monkeypatch.setattr(ops, "softmax", softmax)
 
 
-@slip("Bert, gelu", "ConvBert, gelu", far=5 * TOLERANCES["float32"])
+@slip("Bert, gelu", "ConvBert, gelu", "MobileBert, gelu", far=5 * TOLERANCES["float32"])
 def gelu_by_tanh(monkeypatch):
     """The approximation is off by 5e-4 at most, so this one cannot be off by much."""
     monkeypatch.setitem(activations.ACTIVATIONS, "gelu", activations.gelu_tanh)
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert, layer_norm")
 def epsilon_of_the_paper(monkeypatch):
     """1e-12 whatever the config says."""
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "layer_norm", lambda right, x, p, eps: right(x, p, 1e-12))
 
 
-@slip("Bert, gelu", "ConvBert, gelu", dtype="float64", far=1e-7)
+@slip(
+    "Bert, gelu",
+    "ConvBert, gelu",
+    "MobileBert, layer_norm, 1e-12",
+    dtype="float64",
+    far=1e-7,
+)
 def epsilon_of_pytorch(monkeypatch):
     """1e-5, the default of torch's LayerNorm, for 1e-12: only float64 is sure to see this one."""
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "layer_norm", lambda right, x, p, eps: right(x, p, 1e-5))
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert, layer_norm")
 def epsilon_outside_the_root(monkeypatch):
     def layer_norm(right, x, p, eps):
         return (x - x.mean(-1, keepdims=True)) / (
             x.std(-1, keepdims=True) + eps
         ) * p.weight + p.bias
 
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "layer_norm", layer_norm)
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert, layer_norm")
 def variance_divided_by_one_less(monkeypatch):
     def layer_norm(right, x, p, eps):
         centred = x - x.mean(-1, keepdims=True)
         return centred / np.sqrt(x.var(-1, ddof=1, keepdims=True) + eps) * p.weight + p.bias
 
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "layer_norm", layer_norm)
 
 
@@ -177,23 +193,23 @@ def change_inputs(monkeypatch, **changes):
             monkeypatch.setattr(inputs, name, change(inputs))
         return right(inputs, p, config)
 
-    for module in (bert, convbert):
+    for module in FAMILIES:
         replace(monkeypatch, module, "embeddings", embeddings)
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def token_types_forgotten(monkeypatch):
     """The embedding of type 0 must be added even where nobody gave types."""
     change_inputs(monkeypatch, token_type_ids=lambda i: np.zeros_like(i.token_type_ids))
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def positions_off_by_one(monkeypatch):
     """Positions from 1 on, after the padding token's, as RoBERTa counts them."""
     change_inputs(monkeypatch, position_ids=lambda i: i.position_ids + 1)
 
 
-@slip("Bert", "ConvBert")
+@slip("Bert", "ConvBert", "MobileBert")
 def positions_that_skip_padding(monkeypatch):
     def positions(inputs):
         counts = (inputs.mask_bias[:, 0, 0] == 0).cumsum(axis=-1) - 1
@@ -395,6 +411,239 @@ def groups_interleaved(monkeypatch):
     replace(monkeypatch, convbert, "grouped_linear", grouped_linear)
 
 
+# ---- MobileBERT's own ----------------------------------------------------------------------
+
+
+def change_trigrams(monkeypatch, change):
+    """Change the three parts of a trigram: (following, words, preceding) -> three parts."""
+
+    def trigrams(right, words):
+        return np.concatenate(change(*np.split(right(words), 3, axis=2)), axis=2)
+
+    replace(monkeypatch, mobilebert, "trigrams", trigrams)
+
+
+@slip("MobileBert")
+def previous_and_next_swapped(monkeypatch):
+    change_trigrams(monkeypatch, lambda after, word, before: (before, word, after))
+
+
+@slip("MobileBert")
+def the_word_itself_first(monkeypatch):
+    change_trigrams(monkeypatch, lambda after, word, before: (word, after, before))
+
+
+@slip("MobileBert")
+def trigrams_interleaved(monkeypatch):
+    """The three parts channel by channel, as the weight of a convolution has them."""
+
+    def trigrams(right, words):
+        B, T, E = words.shape
+        return right(words).reshape(B, T, 3, E).swapaxes(2, 3).reshape(B, T, 3 * E)
+
+    replace(monkeypatch, mobilebert, "trigrams", trigrams)
+
+
+@slip("MobileBert")
+def trigrams_round_a_ring(monkeypatch):
+    """np.roll instead of zeros past both ends: the last token comes before the first."""
+
+    def trigrams(words):
+        return np.concatenate([np.roll(words, -1, 1), words, np.roll(words, 1, 1)], axis=2)
+
+    monkeypatch.setattr(mobilebert, "trigrams", trigrams)
+
+
+@slip("MobileBert")
+def trigrams_of_the_edge(monkeypatch):
+    """The first and the last word repeated, instead of zeros."""
+
+    def trigrams(words):
+        padded = np.pad(words, ((0, 0), (1, 1), (0, 0)), mode="edge")
+        return np.concatenate([padded[:, 2:], words, padded[:, :-2]], axis=2)
+
+    monkeypatch.setattr(mobilebert, "trigrams", trigrams)
+
+
+@slip("MobileBert")
+def mask_reaches_the_trigrams(monkeypatch):
+    """Sensible, and what many would write: a zero, not the padding's embedding, past real text."""
+    kept = []
+    replace(
+        monkeypatch,
+        inputs,
+        "mask_bias",
+        lambda right, mask, dtype: kept.append(mask) or right(mask, dtype),
+    )
+    replace(
+        monkeypatch,
+        mobilebert,
+        "trigrams",
+        lambda right, words: right(words * kept[-1][..., None].astype(words.dtype)),
+    )
+
+
+@slip("MobileBert")
+def layer_norm_for_no_norm(monkeypatch):
+    monkeypatch.setattr(mobilebert, "no_norm", lambda x, p: ops.layer_norm(x, p, 1e-12))
+
+
+@slip("MobileBert")
+def no_norm_without_its_bias(monkeypatch):
+    monkeypatch.setattr(mobilebert, "no_norm", lambda x, p: x * p.weight)
+
+
+@slip("MobileBert")
+def no_norm_that_does_nothing(monkeypatch):
+    monkeypatch.setattr(mobilebert, "no_norm", lambda x, p: x)
+
+
+@slip("MobileBert, layer_norm")
+def no_norm_for_layer_norm(monkeypatch):
+    monkeypatch.setattr(mobilebert, "layer_norm", lambda x, p, eps: x * p.weight + p.bias)
+
+
+@slip("MobileBert, layer_norm")
+def epsilon_of_the_config_everywhere(monkeypatch):
+    """What the config says, even where the reference forgets about it."""
+    monkeypatch.setattr(
+        mobilebert, "DEFAULT_EPS", CONFIGS["MobileBert, layer_norm"]["layer_norm_eps"]
+    )
+
+
+@slip("MobileBert, layer_norm")
+def epsilon_of_pytorch_in_all_feed_forward_networks(monkeypatch):
+    """The reference forgets the config's in the last one of a layer alone."""
+    replace(
+        monkeypatch,
+        mobilebert,
+        "feed_forward",
+        lambda right, x, p, config, eps: right(x, p, config, 1e-5),
+    )
+
+
+def change_bottleneck(monkeypatch, change):
+    """Change what the bottleneck gives: (x, shared, full, narrow) -> three of them."""
+
+    def bottleneck(right, x, p, config):
+        return change(x, *right(x, p, config))
+
+    replace(monkeypatch, mobilebert, "bottleneck", bottleneck)
+
+
+@slip("MobileBert, one width")
+def value_of_the_bottleneck(monkeypatch):
+    change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (shared, narrow, narrow))
+
+
+@slip("MobileBert, one width")
+def value_of_what_query_and_key_share(monkeypatch):
+    change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (shared, shared, narrow))
+
+
+@slip("MobileBert, one width")
+def query_and_key_of_the_full_width(monkeypatch):
+    change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (x, full, narrow))
+
+
+@slip("MobileBert")
+def bottlenecks_swapped(monkeypatch):
+    change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (narrow, full, shared))
+
+
+@slip("MobileBert")
+def residual_of_what_query_and_key_share(monkeypatch):
+    change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (shared, full, shared))
+
+
+@slip("MobileBert, one width")
+def residual_of_the_full_width(monkeypatch):
+    """Round the whole of attention, as BERT has it, instead of from the bottleneck on."""
+    change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (shared, full, x))
+
+
+@slip("MobileBert", "MobileBert, layer_norm")
+def residual_of_attention_forgotten(monkeypatch):
+    change_bottleneck(
+        monkeypatch, lambda x, shared, full, narrow: (shared, full, np.zeros_like(narrow))
+    )
+
+
+@slip("MobileBert", "MobileBert, layer_norm")
+def residual_round_the_layer_forgotten(monkeypatch):
+    replace(
+        monkeypatch,
+        mobilebert,
+        "expand",
+        lambda right, narrow, x, p, config: right(narrow, np.zeros_like(x), p, config),
+    )
+
+
+@slip("MobileBert, one width")
+def residual_round_the_layer_of_the_bottleneck(monkeypatch):
+    replace(
+        monkeypatch,
+        mobilebert,
+        "expand",
+        lambda right, narrow, x, p, config: right(narrow, narrow, p, config),
+    )
+
+
+def change_feed_forward(monkeypatch, change):
+    """Change the feed-forward networks: change(right, x, p, config, eps) -> x."""
+    replace(monkeypatch, mobilebert, "feed_forward", change)
+
+
+@slip("MobileBert")
+def residual_of_the_feed_forward_networks_forgotten(monkeypatch):
+    def feed_forward(right, x, p, config, eps):
+        narrow = (right(x, p, config, eps) - p.output.LayerNorm.bias) / p.output.LayerNorm.weight
+        return mobilebert.norm(narrow - x, p.output.LayerNorm, config, eps)
+
+    change_feed_forward(monkeypatch, feed_forward)
+
+
+def is_last(p):
+    """Whether a feed-forward network's parameters are the layer's own, not those of one in ffn."""
+    return "ffn" not in path(p)
+
+
+@slip("MobileBert", "MobileBert, layer_norm")
+def last_feed_forward_network_forgotten(monkeypatch):
+    change_feed_forward(
+        monkeypatch,
+        lambda right, x, p, config, eps: x if is_last(p) else right(x, p, config, eps),
+    )
+
+
+@slip("MobileBert", "MobileBert, layer_norm")
+def stacked_feed_forward_networks_forgotten(monkeypatch):
+    change_feed_forward(
+        monkeypatch,
+        lambda right, x, p, config, eps: right(x, p, config, eps) if is_last(p) else x,
+    )
+
+
+@slip("MobileBert", "MobileBert, layer_norm")
+def stacked_feed_forward_networks_in_reverse(monkeypatch):
+    def layer(right, x, p, config, mask_bias):
+        turned = Node("")
+        vars(turned).update(vars(p) | {"ffn": p.ffn[::-1]})
+        return right(x, turned, config, mask_bias)
+
+    replace(monkeypatch, mobilebert, "layer", layer)
+
+
+@slip("MobileBert", "MobileBert, layer_norm")
+def first_feed_forward_network_in_the_place_of_all(monkeypatch):
+    def layer(right, x, p, config, mask_bias):
+        same = Node("")
+        vars(same).update(vars(p) | {"ffn": p.ffn[:1] * len(p.ffn)})
+        return right(x, same, config, mask_bias)
+
+    replace(monkeypatch, mobilebert, "layer", layer)
+
+
 # ---- heads ---------------------------------------------------------------------------------
 
 
@@ -415,14 +664,15 @@ def gelu_in_the_masked_lm_head(monkeypatch):
     replace(monkeypatch, bert, "masked_lm_head", masked_lm_head)
 
 
-@slip("Bert", "ConvBert", head="ForMaskedLM")
+@slip("Bert", "ConvBert", "MobileBert", head="ForMaskedLM")
 def bias_of_the_vocabulary_forgotten(monkeypatch):
-    replace(
-        monkeypatch,
-        bert,
-        "masked_lm_head",
-        lambda right, x, p, config: right(x, p, config) - p.bias,
-    )
+    for module in (bert, mobilebert):
+        replace(
+            monkeypatch,
+            module,
+            "masked_lm_head",
+            lambda right, x, p, config: right(x, p, config) - p.bias,
+        )
     replace(
         monkeypatch,
         convbert,
@@ -441,6 +691,72 @@ def pooler_without_tanh(monkeypatch):
     replace(
         monkeypatch, bert, "pool", lambda right, x, p: np.arctanh(right(x, p) * np.float32(0.999))
     )
+
+
+def change_masked_lm_head(monkeypatch, **changes):
+    """Give MobileBERT's head other weights: decoder, dense, or bias, of (decoder, dense)."""
+
+    def masked_lm_head(right, x, p, config):
+        changed = Node("")
+        decoder, dense = p.decoder.weight.T, p.dense.weight
+        changed.transform, changed.decoder, changed.dense = p.transform, Node(""), Node("")
+        changed.decoder.bias = p.decoder.bias
+        changed.decoder.weight, changed.dense.weight = decoder.T, dense
+        for name, change in changes.items():
+            getattr(changed, name).weight = change(decoder, dense)
+        return right(x, changed, config)
+
+    replace(monkeypatch, mobilebert, "masked_lm_head", masked_lm_head)
+
+
+@slip("MobileBert, halves", head="ForMaskedLM")
+def halves_of_the_decoder_swapped(monkeypatch):
+    """`dense` on top of the word embeddings, where they go below them."""
+    change_masked_lm_head(
+        monkeypatch, decoder=lambda decoder, dense: dense.T, dense=lambda decoder, dense: decoder
+    )
+
+
+@slip("MobileBert, halves", head="ForMaskedLM")
+def dense_forgotten(monkeypatch):
+    """The word embeddings alone, against the first E channels."""
+    change_masked_lm_head(monkeypatch, dense=lambda decoder, dense: np.zeros_like(dense))
+
+
+@slip("MobileBert, halves", head="ForMaskedLM")
+def dense_transposed(monkeypatch):
+    """As nn.Linear would use it, [D-E, V] read as [V, D-E]."""
+    change_masked_lm_head(
+        monkeypatch, dense=lambda decoder, dense: dense.reshape(dense.shape[::-1]).T.copy()
+    )
+
+
+@slip("MobileBert", head="ForMaskedLM")
+def no_norm_in_the_masked_lm_head(monkeypatch):
+    """What stands everywhere else; the reference has a real norm here."""
+    monkeypatch.setattr(mobilebert, "layer_norm", lambda x, p, eps: mobilebert.no_norm(x, p))
+
+
+@slip("MobileBert, layer_norm", head="ForMaskedLM")
+def epsilon_of_pytorch_in_the_masked_lm_head(monkeypatch):
+    def layer_norm(right, x, p, eps):
+        return right(x, p, 1e-5 if "transform" in path(p) else eps)
+
+    replace(monkeypatch, mobilebert, "layer_norm", layer_norm)
+
+
+@slip("MobileBert")
+def mobile_pooler_of_the_mean(monkeypatch):
+    def pool(right, x, p, config):
+        return right(x.mean(axis=1, keepdims=True), p, config)
+
+    replace(monkeypatch, mobilebert, "pool", pool)
+
+
+@slip("MobileBert")
+def pooler_of_the_raw_first_token(monkeypatch):
+    """What the published checkpoint has, with classifier_activation False."""
+    monkeypatch.setattr(mobilebert, "pool", lambda x, p, config: x[:, 0])
 
 
 # ---- the tests -----------------------------------------------------------------------------

@@ -145,3 +145,11 @@ def test_a_checkpoint_without_a_trained_head_is_refused(checkpoint, recwarn):
 def test_a_model_without_the_head_s_class_is_refused(checkpoint):
     with pytest.raises(ValueError, match=r"takes a ...ForMaskedLM, ConvBertModel given"):
         fill_mask("a [MASK]", ConvBertModel(ConvBertForMaskedLM.from_pretrained(checkpoint).config))
+
+
+def test_another_head_is_refused(checkpoint):
+    config = ConvBertForMaskedLM.from_pretrained(checkpoint).config
+    with pytest.raises(
+        ValueError, match=r"a \.\.\.ForMaskedLM, ConvBertForTokenClassification given"
+    ):
+        fill_mask("a [MASK]", npbert.ConvBertForTokenClassification(config))
