@@ -14,6 +14,8 @@ What makes a small budget go far:
 - Muon on the encoder's matrices, AdamW on everything else (`--optimizer adamw` for comparison);
 - the rate stays constant and then falls to zero, so that a run can be prolonged or cut short while
   it is constant; windows of 64 pieces first, of 128 in the last part;
+- at the very end every other batch is single sentences, which is what people type: in a window a
+  hidden word often stands a second time, and a model that has seen nothing else copies too much;
 - self-attention is computed from shifted sums, not from unfolded windows.
 """
 
@@ -45,7 +47,9 @@ from transformers.models.convbert.modeling_convbert import ConvBertSelfAttention
 HERE = Path(__file__).parent
 SPECIAL = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
 SHORT, LONG = 64, 128  # pieces in a window: most of the time, and in the last part
-LAYOUTS = {"whole": 0.7, "pair": 0.2, "sentence": 0.1}  # what a row of a batch holds, and how often
+SENTENCE = 32  # pieces in a row of the batches that hold sentences only
+MIXED = {"whole": 0.7, "pair": 0.2, "sentence": 0.1}  # what a row of a batch holds, and how often
+SENTENCES = {"sentence": 1.0}
 
 
 # ---- data ----------------------------------------------------------------------------------
@@ -86,10 +90,12 @@ class Rows:
         start = self.order(length, number)[place]
         return self.stream[start : start + length]
 
-    def row(self, index: int, length: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    def row(
+        self, index: int, length: int, layouts: dict[str, float], rng: np.random.Generator
+    ) -> tuple[np.ndarray, int]:
         """Return the ids of one row [length] and where its second segment starts."""
         cls, sep = SPECIAL["[CLS]"], SPECIAL["[SEP]"]
-        layout = rng.choice(list(LAYOUTS), p=list(LAYOUTS.values()))
+        layout = rng.choice(list(layouts), p=list(layouts.values()))
         window = self.window(index, length)
         if layout == "pair":  # two unrelated texts, so that the second token type is learnt
             first = int(rng.integers(8, length - 11))
@@ -107,10 +113,12 @@ class Rows:
                 return row, length
         return np.concatenate([[cls], window[: length - 2], [sep]]), length
 
-    def batch(self, first: int, size: int, length: int, mask_rate: float) -> dict[str, np.ndarray]:
+    def batch(
+        self, first: int, size: int, length: int, layouts: dict[str, float], mask_rate: float
+    ) -> dict[str, np.ndarray]:
         """Return `size` rows from row `first` on, with `mask_rate` of their pieces hidden."""
         rng = np.random.default_rng([self.seed, length, first, 1])
-        rows = [self.row(first + i, length, rng) for i in range(size)]
+        rows = [self.row(first + i, length, layouts, rng) for i in range(size)]
         ids = np.stack([row for row, _ in rows]).astype(np.int64)  # [size, length]
         types = (np.arange(length) >= np.array([[second] for _, second in rows])).astype(np.int64)
         pieces = np.flatnonzero(~np.isin(ids, list(SPECIAL.values())))
@@ -273,10 +281,22 @@ def schedule(step: int, arguments) -> tuple[float, float]:
     """Return the learning rate as a share of its peak, and the share of pieces to hide.
 
     The rate rises, is constant, and falls to zero. Many hidden pieces teach faster, fewer are what
-    the model will meet: their share falls to 0.2 as the rate falls.
+    the model will meet: their share falls to 0.2 as the rate falls. The sentences at the end start
+    from a third of the peak rate.
     """
+    if step >= arguments.steps:
+        return (arguments.steps + arguments.sentences - step) / arguments.sentences / 3, 0.2
     left = min(1.0, (arguments.steps - step) / (arguments.falling * arguments.steps))
     return min((step + 1) / arguments.warmup, left), 0.2 + (arguments.mask_rate - 0.2) * left
+
+
+def batch_shape(step: int, arguments) -> tuple[int, int, dict[str, float]]:
+    """Return the length of a worker's rows, how many there are, and what they hold."""
+    if step < (1 - arguments.long) * arguments.steps:
+        return SHORT, arguments.batch, MIXED
+    if step < arguments.steps or step % 2:
+        return LONG, arguments.batch // 2, MIXED
+    return SENTENCE, arguments.batch * 2, SENTENCES
 
 
 def average_gradients(model, workers: int) -> None:
@@ -388,14 +408,14 @@ def train(worker: int, arguments) -> None:
             writer.writerow(["step", "pieces", "train_nats", "validation_nats", "validation_top1"])
             writer.writerows(log)
 
-    progress = tqdm(total=arguments.steps, initial=step, disable=not first, mininterval=10)
+    steps = arguments.steps + arguments.sentences
+    progress = tqdm(total=steps, initial=step, disable=not first, mininterval=10)
     saved, recent = time.monotonic(), []
-    while step < arguments.steps:
-        long = step >= (1 - arguments.long) * arguments.steps
-        length, size = (LONG, arguments.batch // 2) if long else (SHORT, arguments.batch)
+    while step < steps:
+        length, size, layouts = batch_shape(step, arguments)
         index = (step * arguments.workers + worker) * size
         share, mask_rate = schedule(step, arguments)
-        batch = rows.batch(index, size, length, mask_rate)
+        batch = rows.batch(index, size, length, layouts, mask_rate)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 muon = isinstance(optimizer, torch.optim.Muon)
@@ -417,7 +437,7 @@ def train(worker: int, arguments) -> None:
         stop = torch.tensor(float(bool(stopping)))
         if arguments.workers > 1:
             torch.distributed.all_reduce(stop)
-        if first and (step % arguments.validate == 0 or step == arguments.steps):
+        if first and (step % arguments.validate == 0 or step == steps):
             nats, top1 = validate(model, held_out, device)
             pieces = step * arguments.workers * arguments.batch * SHORT
             log.append(
@@ -426,7 +446,7 @@ def train(worker: int, arguments) -> None:
             trained = f"step {step}: train {np.mean(recent):.3f}"
             progress.write(f"{trained}, validation {nats:.3f} nats, top-1 {top1:.1%}")
             recent = []
-        if first and (stop or step == arguments.steps or time.monotonic() - saved > 180):
+        if first and (stop or step == steps or time.monotonic() - saved > 180):
             save()
             saved = time.monotonic()
         if stop:
@@ -450,6 +470,7 @@ def main() -> None:
     parser.add_argument("--warmup", type=int, default=200, help="steps in which the rate rises")
     parser.add_argument("--falling", type=float, default=0.355, help="last share, rate to zero")
     parser.add_argument("--long", type=float, default=0.15, help="last share, windows of 128")
+    parser.add_argument("--sentences", type=int, default=500, help="steps more, half of sentences")
     parser.add_argument("--mask-rate", type=float, default=0.3)
     parser.add_argument("--validate", type=int, default=250, help="steps between validations")
     parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
