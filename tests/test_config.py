@@ -52,7 +52,7 @@ def test_each_configuration_has_its_own_other(family):
 # ---- what is refused -----------------------------------------------------------------------
 
 
-def refused(family, options, message):
+def assert_refused(family, options, message):
     with pytest.raises(ValueError) as error:
         family(**options)
     assert str(error.value) == f"{family.__name__}: {message}"
@@ -134,14 +134,14 @@ def test_refused_by_every_family(family, options, message):
         with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(options))}'"):
             family(**options)
         return
-    refused(family, options, message)
+    assert_refused(family, options, message)
 
 
 @families
 @pytest.mark.parametrize("name", ["gleu", "", "GELU"])
 def test_unknown_activation(family, name):
     known = ", ".join(sorted(ACTIVATIONS))
-    refused(family, {"hidden_act": name}, f"hidden_act is {name!r}, expected one of {known}")
+    assert_refused(family, {"hidden_act": name}, f"hidden_act is {name!r}, expected one of {known}")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_unknown_activation(family, name):
     ],
 )
 def test_refused_by_bert(options, message):
-    refused(BertConfig, options, message)
+    assert_refused(BertConfig, options, message)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_refused_by_bert(options, message):
     ],
 )
 def test_refused_by_convbert(options, message):
-    refused(ConvBertConfig, options, message)
+    assert_refused(ConvBertConfig, options, message)
 
 
 @pytest.mark.reference

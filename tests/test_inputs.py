@@ -32,7 +32,7 @@ def width(model):
     return getattr(model.config, "embedding_size", model.config.hidden_size)
 
 
-def refused(model, message, **call):
+def assert_refused(model, message, **call):
     with pytest.raises(ValueError) as error:
         model(**call)
     assert type(error.value) is ValueError and str(error.value) == message
@@ -73,14 +73,14 @@ def refused(model, message, **call):
     ],
 )
 def test_ids(model, ids, message):
-    refused(model, message, input_ids=ids)
+    assert_refused(model, message, input_ids=ids)
 
 
 def test_ids_or_embeddings(model, width):
     embeds = np.zeros((2, 3, width))
     message = "expected either input_ids or inputs_embeds, {} given"
-    refused(model, message.format("neither"))
-    refused(model, message.format("both"), input_ids=IDS, inputs_embeds=embeds)
+    assert_refused(model, message.format("neither"))
+    assert_refused(model, message.format("both"), input_ids=IDS, inputs_embeds=embeds)
 
 
 @pytest.mark.parametrize(
@@ -99,14 +99,14 @@ def test_ids_or_embeddings(model, width):
     ],
 )
 def test_embeddings(model, width, embeds, message):
-    refused(model, message.format(width), inputs_embeds=embeds)
+    assert_refused(model, message.format(width), inputs_embeds=embeds)
 
 
 def test_number_of_embeddings(model, width):
     message = "the input has 2 sentences of 0 tokens, expected at least one of each"
-    refused(model, message, inputs_embeds=np.zeros((2, 0, width)))
+    assert_refused(model, message, inputs_embeds=np.zeros((2, 0, width)))
     message = "7 tokens are more than the model's 6 positions"
-    refused(model, message, inputs_embeds=np.zeros((1, 7, width)))
+    assert_refused(model, message, inputs_embeds=np.zeros((1, 7, width)))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_number_of_embeddings(model, width):
     ],
 )
 def test_masks(model, mask, message):
-    refused(model, f"attention_mask {message}", input_ids=IDS, attention_mask=mask)
+    assert_refused(model, f"attention_mask {message}", input_ids=IDS, attention_mask=mask)
 
 
 def test_masks_with_four_axes(model):
@@ -132,12 +132,12 @@ def test_masks_with_four_axes(model):
     full = f"[2, {heads}, 3, 3]"
     for shape in ([3, 1, 3, 3], [2, 4, 3, 3], [2, 1, 2, 3], [2, 1, 3, 4], [2, 1, 3, 0]):
         message = f"attention_mask has shape {shape}, expected [2, 3], or {full} with any axis 1"
-        refused(model, message, input_ids=IDS, attention_mask=np.zeros(shape))
+        assert_refused(model, message, input_ids=IDS, attention_mask=np.zeros(shape))
     message = (
         "attention_mask has four axes and is added to the scores, expected numbers (0 where to "
         "look, the smallest float elsewhere), given booleans"
     )
-    refused(model, message, input_ids=IDS, attention_mask=np.ones((2, 1, 3, 3), bool))
+    assert_refused(model, message, input_ids=IDS, attention_mask=np.ones((2, 1, 3, 3), bool))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_masks_with_four_axes(model):
     ],
 )
 def test_token_types(model, types, message):
-    refused(model, f"token_type_ids{message}", input_ids=IDS, token_type_ids=types)
+    assert_refused(model, f"token_type_ids{message}", input_ids=IDS, token_type_ids=types)
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_token_types(model, types, message):
     ],
 )
 def test_positions(model, positions, message):
-    refused(model, f"position_ids{message}", input_ids=IDS, position_ids=positions)
+    assert_refused(model, f"position_ids{message}", input_ids=IDS, position_ids=positions)
 
 
 def test_one_sentence_has_one_shape_of_positions(model):
     message = "position_ids has shape [2], expected [1, 3]"  # not "[1, 3] or [1, 3]"
-    refused(model, message, input_ids=[[1, 2, 3]], position_ids=[0, 1])
+    assert_refused(model, message, input_ids=[[1, 2, 3]], position_ids=[0, 1])
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_one_sentence_has_one_shape_of_positions(model):
     ],
 )
 def test_labels(model, labels, message):
-    refused(model, f"labels{message}", input_ids=IDS, labels=labels)
+    assert_refused(model, f"labels{message}", input_ids=IDS, labels=labels)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def with_head(head, **options):
 
 
 def head_refused(head, message, options=(), **call):
-    refused(with_head(head, **dict(options)), message, **call)
+    assert_refused(with_head(head, **dict(options)), message, **call)
 
 
 def test_two_labels_at_the_next_sentence():
