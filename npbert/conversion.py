@@ -93,9 +93,7 @@ def _repeated(tensors: dict[str, np.ndarray], source: Path) -> list[str]:
     """Return the tensors that only repeat the one that they are tied to."""
     try:
         ties = family_ties(source)
-    except (
-        ValueError
-    ):  # a family that npbert does not have: its files can be converted all the same
+    except ValueError:  # a family that npbert lacks: its files can be converted all the same
         return []
     return [
         name
