@@ -286,7 +286,7 @@ class QuestionAnswering(WithHead):
         if start_positions is not None and end_positions is not None:
             start_loss = cross_entropy(start_logits, start_positions)
             end_loss = cross_entropy(end_logits, end_positions)
-            loss = (start_loss + end_loss) / 2
+            loss = np.mean([start_loss, end_loss], dtype=logits.dtype)
         output = QuestionAnsweringModelOutput(
             loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions
         )
