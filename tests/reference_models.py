@@ -450,6 +450,26 @@ def assert_same(got, expected, dtype):
     assert not off, f"{dtype}, above {TOLERANCES[dtype]}: {off}"
 
 
+DIFFERENT = 1e-3  # two outputs further apart than this are not the same computation
+
+
+def assert_agrees(truth, **inputs):
+    """Assert that npbert and the reference agree in float64; return npbert's output."""
+    got = truth.load("float64")(**inputs)
+    assert_same(got, truth("float64", **inputs), "float64")
+    return got
+
+
+def assert_disagrees(truth, **inputs):
+    """Assert that npbert is off, now that a test has undone one of the quirks."""
+    got = truth.load("float64")(**inputs)
+    assert largest_error(got, truth("float64", **inputs), "float64") > DIFFERENT
+
+
+def ids_of(truth, B=2, T=9):
+    return dict(input_ids=random_ids(truth.config, B, T))
+
+
 @contextlib.contextmanager
 def running_on(backend):
     """Run npbert on one backend, and give the choice back to the environment afterwards."""

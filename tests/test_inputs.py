@@ -328,7 +328,7 @@ def with_head(head, **options):
     return getattr(npbert, f"Bert{head}")(BertConfig(**SIZES, **options))
 
 
-def head_refused(head, message, options=(), **call):
+def assert_head_refused(head, message, options=(), **call):
     assert_refused(with_head(head, **dict(options)), message, **call)
 
 
@@ -347,7 +347,7 @@ def test_two_labels_at_the_next_sentence():
             (1, " has shape [], expected [2] or [2, 1]"),
             ([[0], [0, 1]], " has rows of unlike lengths; pad them to one length"),
         ):
-            head_refused(head, name + message, input_ids=IDS, **{name: labels})
+            assert_head_refused(head, name + message, input_ids=IDS, **{name: labels})
 
 
 SINGLE = {"num_labels": 3, "problem_type": "single_label_classification"}
@@ -377,7 +377,7 @@ NUMBERS = {"num_labels": 3, "problem_type": "regression"}
     ],
 )
 def test_labels_of_texts(options, labels, message):
-    head_refused(
+    assert_head_refused(
         "ForSequenceClassification", f"labels{message}", options, input_ids=IDS, labels=labels
     )
 
@@ -392,7 +392,7 @@ def test_labels_of_texts(options, labels, message):
 )
 def test_labels_of_tokens(labels, message):
     options = {"num_labels": 3}
-    head_refused(
+    assert_head_refused(
         "ForTokenClassification", f"labels{message}", options, input_ids=IDS, labels=labels
     )
 
@@ -412,7 +412,7 @@ def test_labels_of_tokens(labels, message):
 )
 def test_answer_positions(name, positions, message):
     """One that is given alone is checked, too, although no loss comes of it."""
-    head_refused("ForQuestionAnswering", name + message, input_ids=IDS, **{name: positions})
+    assert_head_refused("ForQuestionAnswering", name + message, input_ids=IDS, **{name: positions})
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64, int])
@@ -515,7 +515,7 @@ CHOICES = np.array([[[1, 2, 3], [4, 5, 6]]])  # one question with two choices of
     ],
 )
 def test_choices(call, message):
-    head_refused("ForMultipleChoice", message, **call)
+    assert_head_refused("ForMultipleChoice", message, **call)
 
 
 def test_positions_may_be_those_of_all_choices():

@@ -11,9 +11,13 @@ import tempfile
 import numpy as np
 import pytest
 from reference_models import (
+    DIFFERENT,
     SMALL,
     Reference,
+    assert_agrees,
+    assert_disagrees,
     assert_same,
+    ids_of,
     in_both_dtypes,
     largest_error,
     mask_with_zeros,
@@ -27,7 +31,6 @@ from reference_models import (
     run,
     torch,
 )
-from test_quirks_reference import DIFFERENT, agree, disagree, ids_of
 
 from npbert import config, mobilebert
 from npbert.params import path
@@ -51,19 +54,19 @@ def test_trigrams_are_next_current_previous(of_embeddings, monkeypatch):
     inputs = ids_of(truth)
     if of_embeddings:
         inputs = dict(inputs_embeds=random_embeddings(truth.config, 2, 9))
-    agree(truth, **inputs)
+    assert_agrees(truth, **inputs)
 
     def in_reading_order(words):
         padded = np.pad(words, ((0, 0), (1, 1), (0, 0)))
         return np.concatenate([padded[:, :-2], words, padded[:, 2:]], axis=2)
 
     monkeypatch.setattr(mobilebert, "trigrams", in_reading_order)
-    disagree(truth, **inputs)
+    assert_disagrees(truth, **inputs)
 
 
 def test_a_text_of_one_token_has_zeros_for_both_neighbours():
     truth = mobile_bert()
-    agree(truth, input_ids=np.array([[7]]))
+    assert_agrees(truth, input_ids=np.array([[7]]))
     zeros = np.zeros((1, 1, 10))
     trigram = mobilebert.trigrams(zeros + 1)
     assert np.array_equal(trigram, np.concatenate([zeros, zeros + 1, zeros], axis=2))
@@ -73,9 +76,9 @@ def test_the_last_real_token_reads_the_padding():
     """Padding changes what enters the layers, at the last real token and nowhere before it."""
     truth = mobile_bert()
     ids = random_ids(truth.config, 1, 9)
-    alone = agree(truth, input_ids=ids[:, :6], output_hidden_states=True)
+    alone = assert_agrees(truth, input_ids=ids[:, :6], output_hidden_states=True)
     mask = mask_with_zeros(1, 9, (0, slice(6, None)))
-    padded = agree(truth, input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    padded = assert_agrees(truth, input_ids=ids, attention_mask=mask, output_hidden_states=True)
     off = np.abs(padded.hidden_states[0][0, :6] - alone.hidden_states[0][0]).max(axis=-1)
     assert (off[:5] == 0).all() and off[5] > DIFFERENT
     # From the first layer on it is in all tokens: attention carries it there.
@@ -86,14 +89,14 @@ def test_the_last_real_token_reads_the_padding():
 def test_words_as_wide_as_the_layers_go_without_the_map():
     """The map is there, and saved, but used for trigrams and for words of another width alone."""
     truth = mobile_bert(trigram_input=False, embedding_size=24)
-    got = agree(truth, **ids_of(truth))
+    got = assert_agrees(truth, **ids_of(truth))
     model = truth.load("float64")
     unused = model.params.embeddings.embedding_transformation
     assert unused.weight.shape == (24, 24)
     unused.weight[:], unused.bias[:] = 7, 7
     assert_same(model(**ids_of(truth)), got, "float64")
     other = mobile_bert(trigram_input=True, embedding_size=24)
-    agree(other, **ids_of(other))
+    assert_agrees(other, **ids_of(other))
     assert other.load("float64").params.embeddings.embedding_transformation.weight.shape == (24, 72)
 
 
@@ -118,9 +121,9 @@ def test_no_norm_is_a_scale_and_a_shift():
 def test_the_masked_lm_head_has_a_real_norm(monkeypatch):
     """Whatever normalization_type says."""
     truth = mobile_bert("ForMaskedLM", normalization_type="no_norm")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     monkeypatch.setattr(mobilebert, "layer_norm", lambda x, p, eps: mobilebert.no_norm(x, p))
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,7 @@ def test_the_masked_lm_head_has_a_real_norm(monkeypatch):
 def test_two_norms_have_the_epsilon_of_pytorch(options, monkeypatch):
     """The embeddings', and the last one inside every layer: 1e-5, whatever the config says."""
     truth = mobile_bert("ForMaskedLM", **LAYER_NORM, layer_norm_eps=0.01, **options)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
 
     used, right = {}, mobilebert.layer_norm
 
@@ -138,7 +141,7 @@ def test_two_norms_have_the_epsilon_of_pytorch(options, monkeypatch):
         return right(x, p, eps)
 
     monkeypatch.setattr(mobilebert, "layer_norm", layer_norm)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     modules = truth.models["float64"].named_modules()
     expected = {name: m.eps for name, m in modules if isinstance(m, torch.nn.LayerNorm)}
     # The reference makes a bottleneck that nothing reads where attention reads the other one.
@@ -152,7 +155,7 @@ def test_two_norms_have_the_epsilon_of_pytorch(options, monkeypatch):
     assert len(odd) == 3 and all(re.fullmatch(pattern, name) for name in odd)
 
     monkeypatch.setattr(mobilebert, "DEFAULT_EPS", 0.01)
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 # ---- the bottleneck and attention ----------------------------------------------------------
@@ -167,16 +170,16 @@ def change_bottleneck(monkeypatch, change):
 
 def test_query_and_key_share_a_bottleneck_and_value_has_none(monkeypatch):
     truth = mobile_bert(**WIDE)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (shared, shared, narrow))
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 def test_value_reads_the_full_width():
     value = mobile_bert().load("float32").params.encoder.layer[0].attention.self.value
     assert value.weight.shape == (16, 24)
     inside = mobile_bert(use_bottleneck_attention=True)
-    agree(inside, **ids_of(inside))
+    assert_agrees(inside, **ids_of(inside))
     value = inside.load("float32").params.encoder.layer[0].attention.self.value
     assert value.weight.shape == (16, 16)
 
@@ -184,17 +187,17 @@ def test_value_reads_the_full_width():
 def test_the_residual_of_attention_is_the_other_bottleneck(monkeypatch):
     """That of `bottleneck.input`, neither what query and key read, nor what entered the layer."""
     truth = mobile_bert(**WIDE)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (shared, full, shared))
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
     change_bottleneck(monkeypatch, lambda x, shared, full, narrow: (shared, full, x))
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 def test_the_shared_bottleneck_is_saved_where_nothing_uses_it():
     """use_bottleneck_attention goes before key_query_shared_bottleneck."""
     truth = mobile_bert(use_bottleneck_attention=True, key_query_shared_bottleneck=True)
-    got = agree(truth, **ids_of(truth))
+    got = assert_agrees(truth, **ids_of(truth))
     model = truth.load("float64")
     unused = model.params.encoder.layer[0].bottleneck.attention
     for array in (unused.dense.weight, unused.dense.bias, unused.LayerNorm.weight):
@@ -206,7 +209,7 @@ def test_without_a_bottleneck_its_width_is_not_used():
     truth = mobile_bert(
         use_bottleneck=False, intra_bottleneck_size=7, key_query_shared_bottleneck=False
     )
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     names = truth.load("float32").state_dict()
     assert not any("bottleneck" in name for name in names)
 
@@ -214,7 +217,7 @@ def test_without_a_bottleneck_its_width_is_not_used():
 def test_scores_are_scaled_by_the_width_of_a_narrow_head():
     """16 / 4 channels, not the 24 / 4 that a head would have without the bottleneck."""
     truth = mobile_bert()
-    got = agree(truth, **ids_of(truth), output_attentions=True, output_hidden_states=True)
+    got = assert_agrees(truth, **ids_of(truth), output_attentions=True, output_hidden_states=True)
     p = truth.load("float64").params.encoder.layer[0]
     x = got.hidden_states[0]
     shared = mobilebert.squeeze(x, p.bottleneck.attention, truth.load("float64").config)
@@ -234,7 +237,7 @@ def test_scores_are_scaled_by_the_width_of_a_narrow_head():
 def test_the_last_feed_forward_network_is_the_layers_own(count, monkeypatch):
     """num_feedforward_networks - 1 are in `ffn`; of one, there is no `ffn` at all."""
     truth = mobile_bert(num_feedforward_networks=count)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     names = truth.load("float64").state_dict()
     found = {name.split(".")[4] for name in names if name.startswith("encoder.layer.0.ffn.")}
     assert found == {str(i) for i in range(count - 1)}
@@ -245,7 +248,7 @@ def test_the_last_feed_forward_network_is_the_layers_own(count, monkeypatch):
         return right(x, p, config, eps)
 
     monkeypatch.setattr(mobilebert, "feed_forward", feed_forward)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     ffn = [f"encoder.layer.0.ffn.{i}" for i in range(count - 1)]
     assert called[:count] == [*ffn, "encoder.layer.0"]
 
@@ -256,11 +259,11 @@ def test_the_last_feed_forward_network_is_the_layers_own(count, monkeypatch):
 def test_the_pooler_can_be_the_raw_first_position():
     """So it is in the published checkpoint: classifier_activation False, and no weights."""
     truth = mobile_bert(classifier_activation=False)
-    got = agree(truth, **ids_of(truth))
+    got = assert_agrees(truth, **ids_of(truth))
     assert np.array_equal(got.pooler_output, got.last_hidden_state[:, 0])
     assert not any("pooler" in name for name in truth.load("float32").state_dict())
     head = mobile_bert("ForNextSentencePrediction", classifier_activation=False)
-    agree(head, **ids_of(head))
+    assert_agrees(head, **ids_of(head))
 
 
 @pytest.mark.parametrize("activation", [True, False])
@@ -292,7 +295,7 @@ def test_without_a_pooling_layer_a_loaded_model_pools_nothing(tmp_path):
 def test_scores_are_of_the_word_embeddings_and_of_channels_that_dense_adds(monkeypatch):
     """h @ concat(decoder.weightᵀ, dense.weight) + bias; dense is stored [D - E, V]."""
     truth = mobile_bert("ForMaskedLM")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     p = truth.load("float64").params
     assert p.cls.predictions.dense.weight.shape == (14, 53)
     assert p.cls.predictions.decoder.weight is p.mobilebert.embeddings.word_embeddings.weight
@@ -308,7 +311,7 @@ def test_scores_are_of_the_word_embeddings_and_of_channels_that_dense_adds(monke
 def test_dense_is_empty_where_the_embeddings_are_as_wide_as_the_layers(tmp_path):
     """It is saved all the same, [0, V], and asked for."""
     truth = mobile_bert("ForMaskedLM", embedding_size=24)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     model = truth.load("float64")
     assert model.params.cls.predictions.dense.weight.shape == (0, 53)
     model.save_pretrained(tmp_path)
@@ -322,7 +325,7 @@ def test_dense_is_empty_where_the_embeddings_are_as_wide_as_the_layers(tmp_path)
 def test_untied_it_is_the_decoders_bias_that_counts():
     """`cls.predictions.bias` is saved too, and used for nothing."""
     truth = mobile_bert("ForMaskedLM", tie_word_embeddings=False)
-    got = agree(truth, **ids_of(truth))
+    got = assert_agrees(truth, **ids_of(truth))
     model = truth.load("float64")
     predictions = model.params.cls.predictions
     assert np.abs(predictions.bias - predictions.decoder.bias).max() > DIFFERENT
@@ -348,7 +351,7 @@ def test_values_of_millions_are_compared_relatively():
                 weight *= 1e-5
     truth = saved(model)
     inputs = ids_of(truth) | dict(output_hidden_states=True, output_attentions=True)
-    exact = agree(truth, **inputs)
+    exact = assert_agrees(truth, **inputs)
     assert np.abs(exact.last_hidden_state).max() > 1e6  # float16 ends at 65504
     got, expected = truth.load("float32")(**inputs), truth("float32", **inputs)
     assert_same(got, expected, "float32")
@@ -388,7 +391,7 @@ def test_what_the_reference_cannot_run_is_refused_with_the_config(options, messa
 def test_words_wider_than_the_layers_have_no_masked_lm_head(head):
     """The body runs; only the head's dense would have fewer than no channels."""
     body = mobile_bert(embedding_size=40)
-    agree(body, **ids_of(body))
+    assert_agrees(body, **ids_of(body))
     settings = config.MobileBertConfig.from_dict(body.config.to_dict())
     with pytest.raises(ValueError, match="embedding_size 40 is more than hidden_size 24"):
         npbert_class("MobileBert", head)(settings)

@@ -13,11 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from reference_models import (
+    DIFFERENT,
     HEADS,
     SMALL,
+    assert_agrees,
+    assert_disagrees,
     assert_same,
     errors,
     for_head,
+    ids_of,
     largest_error,
     mask_with_zeros,
     npbert_class,
@@ -45,24 +49,6 @@ each_class = pytest.mark.parametrize("family, head", CLASSES, ids="".join)
 each_family = pytest.mark.parametrize("family", ["Bert", "ConvBert", "MobileBert"])
 every_family = pytest.mark.parametrize("family", HEADS)
 ZEROS = np.zeros(2, np.int64)
-DIFFERENT = 1e-3  # two outputs further apart than this are not the same computation
-
-
-def agree(truth, **inputs):
-    """Assert that npbert and the reference agree in float64; return npbert's output."""
-    got = truth.load("float64")(**inputs)
-    assert_same(got, truth("float64", **inputs), "float64")
-    return got
-
-
-def disagree(truth, **inputs):
-    """Assert that npbert, which a test has just made sensible, is off now."""
-    got = truth.load("float64")(**inputs)
-    assert largest_error(got, truth("float64", **inputs), "float64") > DIFFERENT
-
-
-def ids_of(truth, B=2, T=9):
-    return dict(input_ids=random_ids(truth.config, B, T))
 
 
 # ---- all families --------------------------------------------------------------------------
@@ -71,7 +57,7 @@ def ids_of(truth, B=2, T=9):
 @each_family
 def test_gelu_is_the_erf_form(family, monkeypatch):
     truth = reference(family, "Model", hidden_act="gelu")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     monkeypatch.setitem(activations.ACTIVATIONS, "gelu", activations.gelu_tanh)
     got = truth.load("float64")(**ids_of(truth))
     assert largest_error(got, truth("float64", **ids_of(truth)), "float64") > 1e-5
@@ -96,7 +82,7 @@ def test_fused_attention_differs_on_wholly_masked_rows_alone():
     fused.set_attn_implementation("sdpa")
     inputs = ids_of(truth, B=3) | dict(attention_mask=mask_with_zeros(3, 9, 1))
     expected = run(fused, "float64", **inputs)["last_hidden_state"]
-    off = np.abs(agree(truth, **inputs).last_hidden_state - expected).max(axis=(1, 2))
+    off = np.abs(assert_agrees(truth, **inputs).last_hidden_state - expected).max(axis=(1, 2))
     assert off[0] < 1e-12 and off[1] > DIFFERENT and off[2] < 1e-12
 
 
@@ -105,20 +91,20 @@ def test_what_is_added_at_padding_swallows_the_scores(family, monkeypatch):
     """-10000, as the first BERT had it, would leave a wholly masked row its differences."""
     truth = reference(family, "Model")
     inputs = ids_of(truth) | dict(attention_mask=mask_with_zeros(2, 9, 1))
-    agree(truth, **inputs)
+    assert_agrees(truth, **inputs)
     right = ops.mask_bias
     monkeypatch.setattr(
         "npbert.inputs.mask_bias", lambda mask, dtype: np.maximum(right(mask, dtype), -10_000)
     )
-    disagree(truth, **inputs)
+    assert_disagrees(truth, **inputs)
 
 
 @each_family
 def test_any_number_but_zero_in_a_mask_counts(family):
     truth = reference(family, "Model")
     mask = np.array([[1, 1, 0, 0, 1], [0.5, -3, 7, 0, 1e-3]], np.float32)
-    got = agree(truth, **ids_of(truth, 2, 5), attention_mask=mask)
-    same = agree(truth, **ids_of(truth, 2, 5), attention_mask=mask != 0)
+    got = assert_agrees(truth, **ids_of(truth, 2, 5), attention_mask=mask)
+    same = assert_agrees(truth, **ids_of(truth, 2, 5), attention_mask=mask != 0)
     assert np.array_equal(got.last_hidden_state, same.last_hidden_state)
 
 
@@ -139,18 +125,18 @@ def test_an_id_outside_the_vocabulary_is_an_error(family, head, wrong):
 def test_token_types_are_added_where_nobody_gave_any(family):
     """A text without token types gets the embedding of type 0, not none."""
     truth = reference(family, "Model")
-    got = agree(truth, **ids_of(truth))
+    got = assert_agrees(truth, **ids_of(truth))
     zeros = np.zeros((2, 9), np.int64)
-    assert_same(agree(truth, **ids_of(truth), token_type_ids=zeros), got, "float64")
+    assert_same(assert_agrees(truth, **ids_of(truth), token_type_ids=zeros), got, "float64")
 
 
 @each_family
 def test_positions_do_not_skip_padding(family):
     truth = reference(family, "Model")
     mask = mask_with_zeros(2, 9, (0, slice(3)), (1, slice(3)))
-    got = agree(truth, **ids_of(truth), attention_mask=mask)
+    got = assert_agrees(truth, **ids_of(truth), attention_mask=mask)
     skipping = np.maximum(np.arange(9) - 3, 0)[None]
-    other = agree(truth, **ids_of(truth), attention_mask=mask, position_ids=skipping)
+    other = assert_agrees(truth, **ids_of(truth), attention_mask=mask, position_ids=skipping)
     assert errors(other, got, "float64")["last_hidden_state"] > DIFFERENT
 
 
@@ -158,7 +144,7 @@ def test_positions_do_not_skip_padding(family):
 def test_the_padding_token_has_an_embedding_that_counts(family):
     """nn.Embedding's padding_idx only starts that row at zero; a trained or loaded one is used."""
     truth = reference(family, "Model", pad_token_id=0)
-    got = agree(truth, input_ids=np.zeros((1, 4), np.int64))
+    got = assert_agrees(truth, input_ids=np.zeros((1, 4), np.int64))
     assert truth.load("float64").params.embeddings.word_embeddings.weight[0].any()
     assert got.last_hidden_state.any()
 
@@ -167,7 +153,7 @@ def test_the_padding_token_has_an_embedding_that_counts(family):
 def test_positions_given_make_texts_longer_than_the_table_possible(family):
     truth = reference(family, "Model")
     inputs = ids_of(truth, 2, 30) | dict(token_type_ids=np.zeros((2, 30), np.int64))
-    agree(truth, **inputs, position_ids=random_positions(truth.config, 2, 30))
+    assert_agrees(truth, **inputs, position_ids=random_positions(truth.config, 2, 30))
     for call in (truth.load("float64"), lambda **given: truth("float64", **given)):
         with pytest.raises((ValueError, RuntimeError), match="30"):
             call(**inputs)
@@ -176,7 +162,7 @@ def test_positions_given_make_texts_longer_than_the_table_possible(family):
 @each_family
 def test_without_a_label_that_counts_the_loss_is_nan(family):
     truth = reference(family, "ForMaskedLM")
-    got = agree(truth, **ids_of(truth), labels=np.full((2, 9), -100))
+    got = assert_agrees(truth, **ids_of(truth), labels=np.full((2, 9), -100))
     assert np.isnan(got.loss) and got.loss.dtype == np.float64
 
 
@@ -185,8 +171,8 @@ def test_the_loss_counts_padding_unless_its_labels_are_minus_100(family):
     truth = reference(family, "ForMaskedLM")
     mask = mask_with_zeros(2, 9, (1, slice(4, None)))
     labels = random_ids(truth.config, 2, 9, seed=5)
-    everywhere = agree(truth, **ids_of(truth), attention_mask=mask, labels=labels)
-    real = agree(
+    everywhere = assert_agrees(truth, **ids_of(truth), attention_mask=mask, labels=labels)
+    real = assert_agrees(
         truth, **ids_of(truth), attention_mask=mask, labels=np.where(mask == 1, labels, -100)
     )
     assert abs(everywhere.loss - real.loss) > DIFFERENT
@@ -196,7 +182,7 @@ def test_the_loss_counts_padding_unless_its_labels_are_minus_100(family):
 def test_the_feed_forward_in_chunks_gives_the_same(family):
     truth = reference(family, "Model", chunk_size_feed_forward=3)
     whole = reference(family, "Model")
-    got = agree(truth, **ids_of(truth))
+    got = assert_agrees(truth, **ids_of(truth))
     assert_same(got, whole("float64", **ids_of(whole)), "float64")
     if family != "MobileBert":  # whose reference pays no heed to it
         with pytest.raises(ValueError):  # it wants chunks without a remainder; npbert does not
@@ -211,7 +197,7 @@ def test_the_feed_forward_in_chunks_gives_the_same(family):
 def test_bert_masked_lm_head_obeys_hidden_act(monkeypatch):
     """Unlike ConvBERT's."""
     truth = reference("Bert", "ForMaskedLM", hidden_act="relu")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     right = bert.masked_lm_head
 
     def with_gelu(x, p, config):
@@ -219,7 +205,7 @@ def test_bert_masked_lm_head_obeys_hidden_act(monkeypatch):
         return right(x, p, config)
 
     monkeypatch.setattr(bert, "masked_lm_head", with_gelu)
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 def test_bert_masked_lm_head_has_one_bias_under_two_names():
@@ -233,7 +219,7 @@ def test_bert_masked_lm_head_has_one_bias_under_two_names():
 
 def test_bert_pooler_takes_the_first_token_even_where_it_is_padding():
     truth = reference("Bert", "Model")
-    got = agree(truth, **ids_of(truth), attention_mask=mask_with_zeros(2, 9, (1, slice(4))))
+    got = assert_agrees(truth, **ids_of(truth), attention_mask=mask_with_zeros(2, 9, (1, slice(4))))
     p = truth.load("float64").params.pooler
     assert np.array_equal(got.pooler_output, bert.pool(got.last_hidden_state[:, :1], p))
 
@@ -247,7 +233,7 @@ def test_bert_pooler_takes_the_first_token_even_where_it_is_padding():
 )
 def test_convbert_heads_are_divided_by_the_ratio_and_one_is_left(attention_heads, ratio, left):
     truth = reference("ConvBert", "Model", num_attention_heads=attention_heads, head_ratio=ratio)
-    got = agree(truth, **ids_of(truth), output_attentions=True)
+    got = assert_agrees(truth, **ids_of(truth), output_attentions=True)
     assert got.attentions[0].shape[1] == left
     query = truth.models["float32"].encoder.layer[0].attention.self.query
     assert query.weight.shape == (12, 24)  # (24 // left) // 2 channels for each head
@@ -255,7 +241,7 @@ def test_convbert_heads_are_divided_by_the_ratio_and_one_is_left(attention_heads
 
 def test_convbert_attention_heads_come_before_the_convolution_heads(monkeypatch):
     truth = reference("ConvBert", "Model")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     right = convbert.mixed_attention
 
     def convolution_first(x, p, config, mask_bias):
@@ -263,7 +249,7 @@ def test_convbert_attention_heads_come_before_the_convolution_heads(monkeypatch)
         return np.roll(mixed, 12, axis=-1), probs
 
     monkeypatch.setattr(convbert, "mixed_attention", convolution_first)
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 def test_convbert_padding_changes_what_stands_before_it():
@@ -283,8 +269,8 @@ def test_convbert_what_the_padding_token_is_changes_what_stands_before_it():
     truth = reference("ConvBert", "Model")
     ids = ids_of(truth)["input_ids"]
     mask = mask_with_zeros(2, 9, (..., slice(6, None)))
-    got = agree(truth, input_ids=np.where(mask == 1, ids, 0), attention_mask=mask)
-    other = agree(truth, input_ids=np.where(mask == 1, ids, 1), attention_mask=mask)
+    got = assert_agrees(truth, input_ids=np.where(mask == 1, ids, 0), attention_mask=mask)
+    other = assert_agrees(truth, input_ids=np.where(mask == 1, ids, 1), attention_mask=mask)
     difference = np.abs(got.last_hidden_state - other.last_hidden_state)[:, :6]
     assert difference.max() > DIFFERENT
 
@@ -293,14 +279,16 @@ def test_bert_padding_changes_nothing_before_it():
     """The counterpart: BERT's padding is seen by nobody."""
     truth = reference("Bert", "Model")
     ids = ids_of(truth)["input_ids"]
-    padded = agree(truth, input_ids=ids, attention_mask=mask_with_zeros(2, 9, (..., slice(6, 9))))
-    alone = agree(truth, input_ids=ids[:, :6])
+    padded = assert_agrees(
+        truth, input_ids=ids, attention_mask=mask_with_zeros(2, 9, (..., slice(6, 9)))
+    )
+    alone = assert_agrees(truth, input_ids=ids[:, :6])
     assert np.abs(padded.last_hidden_state[:, :6] - alone.last_hidden_state).max() < 1e-12
 
 
 def test_convbert_windows_are_channel_major(monkeypatch):
     truth = reference("ConvBert", "Model")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
 
     def kernel_major(values, filters):
         B, T, H, K = filters.shape
@@ -309,29 +297,29 @@ def test_convbert_windows_are_channel_major(monkeypatch):
         return np.einsum("bthsk,bthk->bths", windows.reshape(B, T, H, -1, K), filters)
 
     monkeypatch.setattr(convbert, "dynamic_convolution", kernel_major)
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 def test_convbert_filters_are_multiplied_with_the_query_before_they_are_made(monkeypatch):
     truth = reference("ConvBert", "Model")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     right = convbert.span_filters
     monkeypatch.setattr(
         convbert, "span_filters", lambda x, query, p, H: right(x, np.ones_like(query), p, H)
     )
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 def test_convbert_filters_are_not_flipped(monkeypatch):
     """What is called a convolution is a correlation: tap 0 looks at the token furthest back."""
     truth = reference("ConvBert", "Model")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     monkeypatch.setattr(
         convbert,
         "dynamic_convolution",
         lambda values, filters: kernels.dynamic_convolution(values, filters[..., ::-1].copy()),
     )
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 def test_convbert_bias_of_the_span_summary_is_a_column():
@@ -353,13 +341,13 @@ def test_convbert_even_kernels_fail():
 @pytest.mark.parametrize("T", [1, 2, 4, 5, 8, 9])
 def test_convbert_texts_shorter_than_the_kernel_work(T):
     truth = reference("ConvBert", "ForMaskedLM", conv_kernel_size=9)
-    agree(truth, **ids_of(truth, 2, T), output_hidden_states=True, output_attentions=True)
+    assert_agrees(truth, **ids_of(truth, 2, T), output_hidden_states=True, output_attentions=True)
 
 
 @pytest.mark.parametrize("width", [1, 23, 24, 25])
 def test_convbert_projects_embeddings_only_where_the_widths_differ(width):
     truth = reference("ConvBert", "Model", embedding_size=width)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     for tensors in (truth.models["float32"].state_dict(), truth.load("float32").state_dict()):
         assert ("embeddings_project.weight" in tensors) == (width != 24)
 
@@ -368,7 +356,7 @@ def test_convbert_projects_embeddings_only_where_the_widths_differ(width):
 def test_convbert_group_weights_are_not_transposed(groups, monkeypatch):
     # As wide as x, so that the transposed weight fits as well.
     truth = reference("ConvBert", "Model", num_groups=groups, intermediate_size=24)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     right = convbert.grouped_linear
 
     def transposed(x, p):
@@ -377,7 +365,7 @@ def test_convbert_group_weights_are_not_transposed(groups, monkeypatch):
         return right(x, turned)
 
     monkeypatch.setattr(convbert, "grouped_linear", transposed)
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 @pytest.mark.parametrize("hidden_act", ["relu", "gelu_new", "silu"])
@@ -385,7 +373,7 @@ def test_convbert_masked_lm_head_is_the_exact_gelu_whatever_hidden_act_says(
     hidden_act, monkeypatch
 ):
     truth = reference("ConvBert", "ForMaskedLM", hidden_act=hidden_act)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     monkeypatch.setattr(convbert, "gelu", activations.ACTIVATIONS[hidden_act])
     got, expected = truth.load("float64")(**ids_of(truth)), truth("float64", **ids_of(truth))
     assert errors(got, expected, "float64")["logits"] > 1e-5
@@ -394,7 +382,7 @@ def test_convbert_masked_lm_head_is_the_exact_gelu_whatever_hidden_act_says(
 @pytest.mark.parametrize("width", [10, 40])
 def test_convbert_masked_lm_head_is_tied_at_the_width_of_the_embeddings(width):
     truth = reference("ConvBert", "ForMaskedLM", embedding_size=width)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     p = truth.load("float64").params
     assert p.generator_lm_head.weight is p.convbert.embeddings.word_embeddings.weight
     assert p.generator_lm_head.weight.shape == (53, width)
@@ -444,9 +432,9 @@ def test_a_mask_with_four_axes_is_added_as_it_is(family):
     truth = reference(family, "Model")
     hiding = mask_with_zeros(2, 9, (0, slice(5)))
     bias = np.where(hiding, 0, np.finfo(np.float64).min)[:, None, None]
-    plain = agree(truth, **ids_of(truth), attention_mask=hiding)
-    assert_same(agree(truth, **ids_of(truth), attention_mask=bias), plain, "float64")
-    ones = agree(truth, **ids_of(truth), attention_mask=hiding[:, None, None])
+    plain = assert_agrees(truth, **ids_of(truth), attention_mask=hiding)
+    assert_same(assert_agrees(truth, **ids_of(truth), attention_mask=bias), plain, "float64")
+    ones = assert_agrees(truth, **ids_of(truth), attention_mask=hiding[:, None, None])
     assert largest_error(ones, plain, "float64") > DIFFERENT
 
 
@@ -500,10 +488,14 @@ def test_the_first_labels_decide_on_the_problem_in_the_reference(family):
 @every_family
 def test_an_answer_beyond_the_text_does_not_count_and_one_below_counts_as_the_first(family):
     truth = reference(family, "ForQuestionAnswering")
-    first = agree(truth, **ids_of(truth), start_positions=ZEROS, end_positions=ZEROS)
-    below = agree(truth, **ids_of(truth), start_positions=np.array([-100, -1]), end_positions=ZEROS)
+    first = assert_agrees(truth, **ids_of(truth), start_positions=ZEROS, end_positions=ZEROS)
+    below = assert_agrees(
+        truth, **ids_of(truth), start_positions=np.array([-100, -1]), end_positions=ZEROS
+    )
     assert first.loss == below.loss
-    beyond = agree(truth, **ids_of(truth), start_positions=np.array([0, 9]), end_positions=ZEROS)
+    beyond = assert_agrees(
+        truth, **ids_of(truth), start_positions=np.array([0, 9]), end_positions=ZEROS
+    )
     assert abs(first.loss - beyond.loss) > DIFFERENT
 
 
@@ -522,7 +514,7 @@ def test_question_answering_has_two_labels(family, labels, tmp_path):
 @every_family
 def test_a_loss_without_anything_that_counts_is_nan(family):
     truth = reference(family, "ForTokenClassification")
-    assert np.isnan(agree(truth, **ids_of(truth), labels=np.full((2, 9), -100)).loss)
+    assert np.isnan(assert_agrees(truth, **ids_of(truth), labels=np.full((2, 9), -100)).loss)
 
 
 @pytest.mark.parametrize("summary_type", ["last", "cls_index"])
@@ -531,17 +523,17 @@ def test_choices_of_convbert_are_summed_up_by_the_last_position(summary_type, mo
     truth = reference("ConvBert", "ForMultipleChoice", summary_type=summary_type)
     mask = mask_with_zeros(2, 9, (0, slice(5, None)))
     inputs = for_head("ForMultipleChoice", ids_of(truth) | dict(attention_mask=mask))
-    agree(truth, **inputs)
+    assert_agrees(truth, **inputs)
     monkeypatch.setattr(convbert, "sequence_summary", lambda x, p, config: x[:, 0])
-    disagree(truth, **inputs)
+    assert_disagrees(truth, **inputs)
 
 
 def test_the_classifier_of_convbert_reads_the_first_token_and_has_no_pooler(monkeypatch):
     truth = reference("ConvBert", "ForSequenceClassification", hidden_act="relu")
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     monkeypatch.setitem(activations.ACTIVATIONS, "relu", np.tanh)  # as in a pooler
     assert not any("pooler" in name for name in truth.load("float64").state_dict())
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 # ---- configs -------------------------------------------------------------------------------

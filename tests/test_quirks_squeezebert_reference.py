@@ -10,12 +10,13 @@ import pytest
 from reference_models import (
     HEADS,
     SMALL,
+    assert_agrees,
+    assert_disagrees,
     assert_same,
     from_reference_checkpoint,
-    largest_error,
+    ids_of,
     mask_with_zeros,
     npbert_class,
-    random_ids,
     reference,
     reference_class,
     reference_config,
@@ -27,28 +28,10 @@ from npbert import config, ops, safetensors, squeezebert
 
 pytestmark = pytest.mark.reference
 
-DIFFERENT = 1e-3  # two outputs further apart than this are not the same computation
 GROUPS = ["q_groups", "k_groups", "v_groups", "post_attention_groups", "intermediate_groups",
           "output_groups"]  # fmt: skip
 each_dtype = pytest.mark.parametrize("dtype", ["float64", "float32"])
 each_head = pytest.mark.parametrize("head", HEADS["SqueezeBert"])
-
-
-def agree(truth, **inputs):
-    """Assert that npbert and the reference agree in float64; return npbert's output."""
-    got = truth.load("float64")(**inputs)
-    assert_same(got, truth("float64", **inputs), "float64")
-    return got
-
-
-def disagree(truth, **inputs):
-    """Assert that npbert, which a test has just made sensible, is off now."""
-    got = truth.load("float64")(**inputs)
-    assert largest_error(got, truth("float64", **inputs), "float64") > DIFFERENT
-
-
-def ids_of(truth, B=2, T=9):
-    return dict(input_ids=random_ids(truth.config, B, T))
 
 
 # ---- attention -----------------------------------------------------------------------------
@@ -73,7 +56,7 @@ def test_attentions_are_the_scores_before_the_softmax(dtype):
 def test_in_every_other_family_they_are_the_shares():
     for family in ("Bert", "ConvBert", "MobileBert"):
         truth = reference(family, "Model")
-        shares = agree(truth, **ids_of(truth), output_attentions=True).attentions[0]
+        shares = assert_agrees(truth, **ids_of(truth), output_attentions=True).attentions[0]
         np.testing.assert_allclose(shares.sum(axis=-1), 1, rtol=1e-12)
 
 
@@ -91,15 +74,17 @@ def test_a_wholly_masked_row_attends_to_all_tokens_equally(dtype):
 def test_groups_may_cut_through_heads():
     """Groups divide the channels and heads divide the channels: neither knows of the other."""
     truth = reference("SqueezeBert", "Model", num_attention_heads=2, q_groups=3, k_groups=8)
-    agree(truth, **ids_of(truth), output_attentions=True)
+    assert_agrees(truth, **ids_of(truth), output_attentions=True)
 
 
 def test_padding_changes_nothing_before_it():
     """A convolution one token wide sees no neighbour: unlike ConvBERT's, it needs no mask."""
     truth = reference("SqueezeBert", "Model")
     ids = ids_of(truth)["input_ids"]
-    padded = agree(truth, input_ids=ids, attention_mask=mask_with_zeros(2, 9, (..., slice(6, 9))))
-    alone = agree(truth, input_ids=ids[:, :6])
+    padded = assert_agrees(
+        truth, input_ids=ids, attention_mask=mask_with_zeros(2, 9, (..., slice(6, 9)))
+    )
+    alone = assert_agrees(truth, input_ids=ids[:, :6])
     assert np.abs(padded.last_hidden_state[:, :6] - alone.last_hidden_state).max() < 1e-12
 
 
@@ -109,22 +94,22 @@ def test_padding_changes_nothing_before_it():
 @pytest.mark.parametrize("eps", [1e-12, 1e-5, 0.1])
 def test_epsilon_in_the_encoder_is_hard_coded(eps, monkeypatch):
     truth = reference("SqueezeBert", "ForMaskedLM", layer_norm_eps=eps)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     body = truth.models["float32"].transformer
     assert body.embeddings.LayerNorm.eps == eps
     for block in body.encoder.layers:
         assert block.post_attention.layernorm.eps == block.output.layernorm.eps == 1e-12
     if eps == 0.1:
         monkeypatch.setattr(squeezebert, "ENCODER_EPS", eps)
-        disagree(truth, **ids_of(truth))
+        assert_disagrees(truth, **ids_of(truth))
 
 
 def test_epsilon_of_embeddings_and_head_is_the_config_s(monkeypatch):
     truth = reference("SqueezeBert", "ForMaskedLM", layer_norm_eps=0.1)
-    agree(truth, **ids_of(truth))
+    assert_agrees(truth, **ids_of(truth))
     right = squeezebert.layer_norm
     monkeypatch.setattr(squeezebert, "layer_norm", lambda x, p, eps: right(x, p, 1e-12))
-    disagree(truth, **ids_of(truth))
+    assert_disagrees(truth, **ids_of(truth))
 
 
 # ---- names and shapes ----------------------------------------------------------------------
@@ -167,7 +152,7 @@ def test_masked_lm_head_has_one_bias_under_two_names():
 
 def test_pooler_takes_the_first_token_even_where_it_is_padding():
     truth = reference("SqueezeBert", "Model")
-    got = agree(truth, **ids_of(truth), attention_mask=mask_with_zeros(2, 9, (1, slice(4))))
+    got = assert_agrees(truth, **ids_of(truth), attention_mask=mask_with_zeros(2, 9, (1, slice(4))))
     p = truth.load("float64").params.pooler
     assert np.array_equal(got.pooler_output, squeezebert.pool(got.last_hidden_state[:, :1], p))
 
@@ -315,7 +300,7 @@ def test_one_count_may_differ_from_all_others(groups):
             continue  # 40 channels do not divide
         settings = dict.fromkeys(GROUPS, 1) | {name: groups}
         truth = reference("SqueezeBert", "Model", **settings)
-        agree(truth, **ids_of(truth))
+        assert_agrees(truth, **ids_of(truth))
 
 
 @each_head
