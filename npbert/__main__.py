@@ -61,6 +61,19 @@ def make_parser() -> Parser:
     command.set_defaults(run=run_fill_mask)
 
     command = commands.add_parser(
+        "tokenize",
+        help="show stage by stage how a text becomes tokens",
+        description="Show what each stage of the tokenizer makes of a text or a pair, the tokens "
+        "with their ids, and the characters that each token stands for.",
+        epilog='example: npbert tokenize "The unaffable man, 東京!" --model convbert-tiny',
+    )
+    command.add_argument("text", metavar="TEXT", help="a text; [MASK] and its like may be in it")
+    command.add_argument("pair", metavar="PAIR", nargs="?", help="a second text")
+    command.add_argument("--model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=run_tokenize)
+
+    command = commands.add_parser(
         "convert",
         help="rewrite a checkpoint of any readable format as safetensors",
         description="Write a checkpoint into a new directory as safetensors, with its config.json "
@@ -105,6 +118,19 @@ def run_fill_mask(arguments: argparse.Namespace) -> None:
         for candidate in candidates:
             share, piece = candidate["score"], candidate["token_str"]
             print(f"{share:7.2%}  {piece:{width}}  {candidate['sequence']}")
+
+
+def run_tokenize(arguments: argparse.Namespace) -> None:
+    from shutil import get_terminal_size
+
+    from npbert.tokenizer import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(arguments.model or "convbert-tiny")
+    explanation = tokenizer.explain(arguments.text, arguments.pair)
+    if arguments.json:
+        print(json.dumps(explanation.as_dict(), indent=2))
+    else:
+        print(explanation.render(get_terminal_size().columns))
 
 
 def run_convert(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import warnings
 from collections.abc import Iterable
@@ -83,6 +82,8 @@ def checked_side(argument: str, given: Any) -> str:
 
 def refuse_unknown(unknown: dict[str, Any], known: Iterable[str]) -> None:
     """Raise a ValueError for arguments that a call does not have, and name a similar one."""
+    import difflib  # here: it is slow to import, and hardly ever wanted
+
     for name, value in unknown.items():
         if name == "split_special_tokens" and not value:
             continue  # what happens anyway

@@ -15,11 +15,14 @@ import re
 from collections.abc import Callable
 from functools import cache, partial
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from npbert.character_tables import combining_classes, decompositions, lower_case, ranges
 from npbert.encoding import NO_LIMIT, Pieces, Span
 from npbert.pretrained_tokenizer import PreTrainedTokenizer
+
+if TYPE_CHECKING:
+    from npbert.explanation import Explanation
 
 # ---- the stages ----------------------------------------------------------------------------
 
@@ -420,6 +423,12 @@ class BertTokenizer(PreTrainedTokenizer):
             return Pieces(self._ids_of_text(text), partial(self._places_in_text, text))
         ids = [piece for word in text for piece in self._ids_of_text(word)]
         return Pieces(ids, partial(self._places_in_words, text))
+
+    def explain(self, text: str, text_pair: str | None = None) -> Explanation:
+        """Return what becomes of a text or a pair, stage by stage; print it to read it."""
+        from npbert.explanation import explain  # here: encoding does without it
+
+        return explain(self, text, text_pair)
 
 
 BertTokenizerFast = BertTokenizer

@@ -28,7 +28,8 @@ MIDDLE, SHORT = "the cats sat.", "man"
 
 TEXTS = [
     (LONG,), (MIDDLE,), (SHORT,), ("",), (LONG, MIDDLE), (SHORT, LONG), (MIDDLE, MIDDLE),
-    (LONG, ""), ("", SHORT), ([LONG, SHORT],), ((MIDDLE,),), (["", LONG],), ([LONG, SHORT], [MIDDLE, LONG]),
+    (LONG, ""), ("", SHORT), ([LONG, SHORT],), ((MIDDLE,),), (["", LONG],),
+    ([LONG, SHORT], [MIDDLE, LONG]),
     ([(LONG, MIDDLE), (SHORT, SHORT)],), ([[SHORT, LONG]],), ([(MIDDLE, LONG), SHORT],),
     ([LONG, MIDDLE], [SHORT, ""]),
 ]  # fmt: skip
