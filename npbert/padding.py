@@ -94,15 +94,16 @@ def columns(encoded_inputs: Any, name: str) -> tuple[dict[str, Any], bool]:
         raise ValueError(f"there is no {name} to pad, only {list(data)}")
 
     ids = data[name]
-    holds_arrays = any(hasattr(value, "tolist") for value in (ids, *ids))
+    rows = ids if isinstance(ids, (list, tuple)) else []
+    holds_arrays = any(hasattr(value, "tolist") for value in (ids, *rows))
     if holds_arrays:
         data = {key: without_arrays(value) for key, value in data.items()}
     ids = data[name]
-    if not isinstance(ids, (list, tuple)):
-        raise ValueError(f"{name} is {ids!r:.60}, expected a list of ids or of rows of ids")
-    is_batched = len(ids) > 0 and all(isinstance(row, (list, tuple)) for row in ids)
-    flat = [number for row in ids for number in row] if is_batched else ids
-    if not all(isinstance(number, int) for number in flat):
+    flat = None
+    if isinstance(ids, (list, tuple)):
+        is_batched = len(ids) > 0 and all(isinstance(row, (list, tuple)) for row in ids)
+        flat = [number for row in ids for number in row] if is_batched else ids
+    if flat is None or not all(isinstance(number, int) for number in flat):
         raise ValueError(f"{name} is {ids!r:.60}, expected a list of ids or of rows of ids")
     return data, holds_arrays
 
