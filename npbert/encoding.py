@@ -8,54 +8,15 @@ A row holds one text or a pair, laid out as BERT was trained:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from npbert.truncation import Pieces, Span
 
 if TYPE_CHECKING:
     from npbert.vocabulary import Vocabulary
 
-Span = tuple[int, int]  # start and end, in characters or in tokens; the end is not part of it
-
 NO_LIMIT = int(1e30)  # the reference's model_max_length where none is known
 LARGEST_LIMIT = int(1e20)  # a model_max_length above this counts as none
-
-
-class Pieces:
-    """The word pieces of one text: their ids and, found out when first asked for, their places.
-
-    `locate` returns for every piece its span in the text and the number of its word.
-    """
-
-    __slots__ = ("_places", "ids", "locate", "overflowing")
-
-    def __init__(self, ids: list[int], locate: Callable[[], tuple[list[Span], list[int]]]) -> None:
-        self.ids = ids
-        self.locate = locate
-        self.overflowing: Callable[[], list[Pieces]] = list  # after truncation: what was cut off
-        self._places: tuple[list[Span], list[int]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def places(self) -> tuple[list[Span], list[int]]:
-        """Return the spans of all pieces and the numbers of their words."""
-        if self._places is None:
-            self._places = self.locate()
-        return self._places
-
-    def places_within(self, start: int, end: int) -> tuple[list[Span], list[int]]:
-        """Return the same for the pieces from `start` to before `end`."""
-        offsets, word_ids = self.places()
-        return offsets[start:end], word_ids[start:end]
-
-    def window(self, start: int, end: int) -> Pieces:
-        """Return the pieces from `start` to before `end`."""
-        return Pieces(self.ids[start:end], partial(self.places_within, start, end))
-
-    def windows(self, spans: list[Span]) -> list[Pieces]:
-        """Return several windows."""
-        return [self.window(start, end) for start, end in spans]
 
 
 class Encoding:
@@ -175,13 +136,13 @@ class Encoding:
     @property
     def offsets(self) -> list[Span]:
         nowhere = (0, 0)
-        second = [] if self.second is None else self.second.places()[0]
-        return self.lay_out(self.first.places()[0], second, (nowhere, nowhere, nowhere), nowhere)
+        second = [] if self.second is None else self.second.offsets()
+        return self.lay_out(self.first.offsets(), second, (nowhere, nowhere, nowhere), nowhere)
 
     @property
     def word_ids(self) -> list[int | None]:
-        second = [] if self.second is None else self.second.places()[1]
-        return self.lay_out(self.first.places()[1], second, (None, None, None), None)
+        second = [] if self.second is None else self.second.word_ids()
+        return self.lay_out(self.first.word_ids(), second, (None, None, None), None)
 
     @property
     def words(self) -> list[int | None]:

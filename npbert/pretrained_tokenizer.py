@@ -107,14 +107,15 @@ class PreTrainedTokenizer(Vocabulary):
         texts, is_batched = texts_of_rows(text, text_pair, is_split_into_words)
 
         rows: list[Encoding] = []
+        rooms: dict[bool, int] = {}  # for texts and for pairs, found out when there is one
         for first_text, second_text in with_progress(texts, len(texts), "texts", progress):
             first = self._cut_into_pieces(first_text)
             second = None if second_text is None else self._cut_into_pieces(second_text)
             if truncates:
-                room = self._room(max_length, second is not None, add_special_tokens)
-                first, second = truncate(
-                    first, second, room, truncation, self.truncation_side, stride
-                )
+                is_pair = second is not None
+                if is_pair not in rooms:
+                    rooms[is_pair] = self._room(max_length, is_pair, add_special_tokens)
+                truncate(first, second, rooms[is_pair], truncation, self.truncation_side, stride)
             rows.append(Encoding(self, first, second, add_special_tokens))
         if padding != "do_not_pad" and rows:
             length = max(map(len, rows)) if padding == "longest" else max_length

@@ -1,24 +1,91 @@
-"""Cutting rows to a length: which text gives up how much, and the windows it is cut into."""
+"""The word pieces of a text, and cutting them to a length: how much goes, into which windows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from npbert.encoding import Pieces, Span
+Span = tuple[int, int]  # start and end, in characters or in tokens; the end is not part of it
 
 
-def lengths_that_fit(first: int, second: int, room: int) -> tuple[int, int]:
-    """Return how many pieces of a pair stay, under "longest_first", if there is room for fewer.
+class Pieces:
+    """The word pieces of one text: their ids and, found out when first asked for, their places.
 
-    The shorter one stays whole if the longer one can make up for it. Otherwise the room is halved,
-    and the odd piece goes to the second, or to the first if that was the longer.
+    `locate` returns for every piece its span in the text and the number of its word: two lists, or
+    what gives them when item 0 or 1 of it is asked for.
     """
-    shorter, longer = sorted((first, second))
-    if 2 * shorter > room:
-        shorter, longer = room // 2, room - room // 2
-    else:
-        longer = room - shorter
-    return (longer, shorter) if first > second else (shorter, longer)
+
+    __slots__ = ("_columns", "_cut", "_places", "ids", "locate")
+
+    def __init__(self, ids: list[int], locate: Callable[[], Any]) -> None:
+        self.ids = ids
+        self.locate = locate
+        self._columns: dict[int, list[Any]] | None = None
+        # Once it was shortened: the ids of all pieces, and the length, stride and side of the cut.
+        self._cut: tuple[list[int], int, int, str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def shorten(self, length: int, stride: int, side: str) -> None:
+        """Keep `length` pieces, without those at the end (side "right") or the start ("left").
+
+        A stride that is not less than the length is a ValueError: windows could not move on.
+        """
+        count = len(self.ids)
+        if length >= count:
+            return
+        if 0 < length <= stride:
+            raise ValueError(
+                f"stride is {stride}, expected less than the {length} word pieces of this text "
+                "for which max_length has room"
+            )
+        self._cut = self.ids, length, stride, side
+        self.ids = self.ids[count - length :] if side == "left" else self.ids[:length]
+
+    def overflowing(self) -> list[Pieces]:
+        """Return what was cut off, in windows as long as what is kept."""
+        if self._cut is None:
+            return []
+        ids, length, stride, side = self._cut
+        spans = windows(len(ids), length, stride, side)[1:]
+        return [Pieces(ids[start:end], partial(Window, self, start, end)) for start, end in spans]
+
+    def column(self, index: int) -> list[Any]:
+        """Return item `index` of the places, of what was cut off as well; it is computed once."""
+        if self._columns is None:
+            self._places, self._columns = self.locate(), {}
+        if index not in self._columns:
+            self._columns[index] = self._places[index]
+        return self._columns[index]
+
+    def kept(self, column: list[Any]) -> list[Any]:
+        """Return what stays of a column."""
+        if self._cut is None:
+            return column
+        start = len(column) - len(self.ids) if self._cut[3] == "left" else 0
+        return column[start : start + len(self.ids)]
+
+    def offsets(self) -> list[Span]:
+        """Return for every piece where it starts and ends in the text, in characters."""
+        return self.kept(self.column(0))
+
+    def word_ids(self) -> list[int]:
+        """Return for every piece the number of its word."""
+        return self.kept(self.column(1))
+
+
+class Window:
+    """The places of some pieces of a text."""
+
+    def __init__(self, whole: Pieces, start: int, end: int) -> None:
+        self.whole = whole
+        self.start = start
+        self.end = end
+
+    def __getitem__(self, index: int) -> list[Any]:
+        return self.whole.column(index)[self.start : self.end]
 
 
 def windows(count: int, length: int, stride: int, side: str) -> list[Span]:
@@ -42,33 +109,23 @@ def windows(count: int, length: int, stride: int, side: str) -> list[Span]:
     return spans
 
 
-def shorten(pieces: Pieces, length: int, stride: int, side: str) -> Pieces:
-    """Keep `length` pieces, without those at the end (side "right") or start; remember the others.
+def lengths_that_fit(first: int, second: int, room: int) -> tuple[int, int]:
+    """Return how many pieces of a pair stay, under "longest_first", if there is room for fewer.
 
-    A stride that is not less than the length is a ValueError: windows could not move on.
+    The shorter one stays whole if the longer one can make up for it. Otherwise the room is halved,
+    and the odd piece goes to the second, or to the first if that was the longer.
     """
-    count = len(pieces.ids)
-    if length >= count:
-        return pieces
-    if 0 < length <= stride:
-        raise ValueError(
-            f"stride is {stride}, expected less than the {length} word pieces of this text for "
-            "which max_length has room"
-        )
-    start = count - length if side == "left" else 0
-    kept = pieces.window(start, start + length)
-    # Without a list of windows yet: few ask for what was cut off.
-    kept.overflowing = partial(_overflowing, pieces, length, stride, side)
-    return kept
-
-
-def _overflowing(pieces: Pieces, length: int, stride: int, side: str) -> list[Pieces]:
-    return pieces.windows(windows(len(pieces.ids), length, stride, side)[1:])
+    shorter, longer = sorted((first, second))
+    if 2 * shorter > room:
+        shorter, longer = room // 2, room - room // 2
+    else:
+        longer = room - shorter
+    return (longer, shorter) if first > second else (shorter, longer)
 
 
 def truncate(
     first: Pieces, second: Pieces | None, room: int, strategy: str, side: str, stride: int = 0
-) -> tuple[Pieces, Pieces | None]:
+) -> None:
     """Cut one text or a pair so that together they are at most `room` pieces long.
 
     `strategy` is "longest_first", "only_first" or "only_second", `side` where pieces are removed.
@@ -77,19 +134,20 @@ def truncate(
     """
     excess = len(first.ids) + (0 if second is None else len(second.ids)) - room
     if excess <= 0:
-        return first, second
-    if second is None and (room == 0 or strategy != "only_second"):
-        return shorten(first, room, stride, side), None
+        return
     if second is None:
-        raise ValueError(f'truncation is "{strategy}", but there is no second text to truncate')
-    if room == 0 or strategy == "longest_first":
+        if room > 0 and strategy == "only_second":
+            raise ValueError(f'truncation is "{strategy}", but there is no second text to truncate')
+        first.shorten(room, stride, side)
+    elif room == 0 or strategy == "longest_first":
         kept, kept_second = lengths_that_fit(len(first.ids), len(second.ids), room)
-        return shorten(first, kept, stride, side), shorten(second, kept_second, stride, side)
-    cut = first if strategy == "only_first" else second
-    if len(cut.ids) <= excess:
-        raise ValueError(
-            f'truncation is "{strategy}", but that text has {len(cut.ids)} word pieces and '
-            f"{excess} are to be removed: use another strategy or a larger max_length"
-        )
-    kept_pieces = shorten(cut, len(cut.ids) - excess, stride, side)
-    return (kept_pieces, second) if cut is first else (first, kept_pieces)
+        first.shorten(kept, stride, side)
+        second.shorten(kept_second, stride, side)
+    else:
+        cut = first if strategy == "only_first" else second
+        if len(cut.ids) <= excess:
+            raise ValueError(
+                f'truncation is "{strategy}", but that text has {len(cut.ids)} word pieces and '
+                f"{excess} are to be removed: use another strategy or a larger max_length"
+            )
+        cut.shorten(len(cut.ids) - excess, stride, side)
