@@ -38,14 +38,13 @@ class BatchEncoding(UserDict):
     def __init__(
         self,
         data: dict[str, Any] | None = None,
-        encodings: Encoding | Sequence[Encoding] | None = None,
+        encoding: Encoding | Sequence[Encoding] | None = None,
         tensor_type: str | None = None,
         prepend_batch_axis: bool = False,
     ) -> None:
         super().__init__(data or {})
-        if isinstance(encodings, Encoding):
-            encodings = [encodings]
-        self.encodings = None if encodings is None else list(encodings)
+        rows = [encoding] if isinstance(encoding, Encoding) else encoding
+        self.encodings = None if rows is None else list(rows)
         self.convert_to_tensors(tensor_type, prepend_batch_axis)
 
     @property

@@ -74,7 +74,12 @@ class Stage:
             return f"(left out: {self.switched_off})"
         if not self.changed:
             return "(changed nothing)"
-        return " ".join(repr(part.text) for part in self.parts) or "(nothing is left)"
+        shown_parts = []
+        for part in self.parts:
+            if part.sequence == 1 and "/" not in shown_parts:
+                shown_parts.append("/")  # between the two texts of a pair
+            shown_parts.append(repr(part.text))
+        return " ".join(shown_parts) or "(nothing is left)"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.state}"

@@ -169,9 +169,17 @@ class PreTrainedTokenizer(Vocabulary):
             )
 
     def encode(
-        self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **options: Any
+        self,
+        text: Any,
+        text_pair: Any = None,
+        add_special_tokens: bool = True,
+        padding: bool | str = False,
+        truncation: bool | str | None = None,
+        max_length: int | None = None,
+        **options: Any,
     ) -> Any:
         """Return the input_ids of a call with the same arguments."""
+        options |= {"padding": padding, "truncation": truncation, "max_length": max_length}
         return self(text, text_pair, add_special_tokens=add_special_tokens, **options)["input_ids"]
 
     def encode_plus(self, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:

@@ -248,6 +248,21 @@ def test_names_of_the_model_inputs(tokenizers):
             assert dict(one) == dict(two)
 
 
+def test_names_of_strategies_may_be_members_of_enumerations(tokenizers):
+    from transformers.tokenization_utils_base import TruncationStrategy
+    from transformers.utils import PaddingStrategy, TensorType
+
+    options = {
+        "padding": PaddingStrategy.MAX_LENGTH,
+        "truncation": TruncationStrategy.LONGEST_FIRST,
+        "return_tensors": TensorType.NUMPY,
+        "max_length": 6,
+    }
+    for arguments in [(LONG,), (SHORT, LONG), ([LONG, SHORT],)]:
+        mine, theirs = (outcome(t, arguments, options) for t in tokenizers["left", None])
+        assert mine == theirs and not isinstance(mine, str)
+
+
 # ---- other ways in -------------------------------------------------------------------------
 
 

@@ -264,6 +264,7 @@ def test_other_ways_to_call(tokenizer):
     with pytest.raises(ValueError, match="text is a list of 2, expected a string"):
         tokenizer.tokenize(["the", "man"])  # the reference drops all texts but the first
     assert tokenizer.encode("the [MASK]", None, False) == [THE, MASK]
+    assert tokenizer.encode("the man", None, True, False, True, 3) == [CLS, THE, SEP]
     assert tokenizer("the", split_special_tokens=False).input_ids == [CLS, THE, SEP]
     with pytest.warns(UserWarning, match="max_length does nothing") as caught:
         tokenizer("the man !", padding=True, max_length=3)

@@ -73,6 +73,7 @@ def test_pairs_and_empty_texts(tokenizer):
         (None, 0), (0, 0), (0, 0), (None, 0), (1, 1), (1, 1), (None, 1)
     ]  # fmt: skip
     assert repr(got) == "Explanation('the man', 'É!': 9 stages, 7 tokens)"
+    assert got["row"].state == "'[CLS]' 'the' 'man' '[SEP]' / 'e' '!' '[SEP]'"
     assert tokenizer.explain("the", "").encoding.n_sequences == 1
     assert [p.text for p in tokenizer.explain("", "the")["row"].parts] == [
         "[CLS]", "[SEP]", "the", "[SEP]"
