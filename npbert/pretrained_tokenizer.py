@@ -18,7 +18,7 @@ from npbert.encoding import (
     texts_of_rows,
     truncate,
 )
-from npbert.vocabulary import SETTINGS, Vocabulary, read_settings, write_settings
+from npbert.vocabulary import SETTINGS, Vocabulary
 
 
 class PreTrainedTokenizer(Vocabulary):
@@ -26,6 +26,8 @@ class PreTrainedTokenizer(Vocabulary):
 
     A subclass has the attributes that SETTINGS names, and `_cut_into_pieces`.
     """
+
+    _obeys_normalizer = False  # whether the normalizer in a tokenizer.json counts
 
     model_max_length: int
     padding_side: str
@@ -148,29 +150,27 @@ class PreTrainedTokenizer(Vocabulary):
     ) -> Any:
         """Read a tokenizer from a directory, or from a shipped checkpoint by its name.
 
-        The vocabulary is in vocab.txt, settings in tokenizer_config.json and
-        special_tokens_map.json if there are any; `options` are arguments of the constructor and
-        go before both. A missing vocab.txt is a
-        FileNotFoundError; a damaged file, or a setting that is not supported, is a ValueError.
+        The files are those that tokenizer_files.py names, vocab.txt or tokenizer.json at least;
+        `options` are arguments of the constructor and go before them. No vocabulary at all is a
+        FileNotFoundError; a damaged file, or another tokenizer than BERT's, is a ValueError.
         """
         from npbert.shipped import checkpoint_directory  # here: a tokenizer can do without it
+        from npbert.tokenizer_files import read_arguments
 
         directory = os.fspath(checkpoint_directory(os.fspath(pretrained_model_name_or_path)))
-        path = os.path.join(directory, "vocab.txt")
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"{directory}: no vocab.txt")
-        return cls(path, **{**read_settings(directory), **options})
+        return cls(**read_arguments(directory, SETTINGS, options, cls._obeys_normalizer))
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write vocab.txt, tokenizer_config.json, special_tokens_map.json; return their paths.
+        """Write vocab.txt and the files beside it, which transformers reads; return their paths.
 
         The directory is made where it is missing, and each file is written atomically.
         """
+        from npbert.tokenizer_files import write_files
+
         directory = os.fspath(save_directory)
         os.makedirs(directory, exist_ok=True)
         settings = {name: getattr(self, name) for name in SETTINGS}
         if self.model_max_length > LARGEST_LIMIT:
             del settings["model_max_length"]
         settings["tokenizer_class"] = type(self).__name__
-        written = self.save_vocabulary(directory)
-        return (*written, *write_settings(directory, settings, self.special_tokens_map))
+        return (*self.save_vocabulary(directory), *write_files(directory, self, settings))
