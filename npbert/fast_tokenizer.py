@@ -12,7 +12,7 @@ from typing import Any
 
 from npbert.character_tables import combining_classes, decompositions, ranges
 from npbert.encoding import Span
-from npbert.tokenizer import Pipeline
+from npbert.tokenizer import LONGEST_WORD, Pipeline
 
 # Nothing in the stages looks across white space: marks are sorted between two characters that are
 # none, and a space is none. So a text is the sum of its chunks, as text.split() gives them, and
@@ -89,10 +89,14 @@ class FastPipeline(Pipeline):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.characters = Memory(self.normalize_character)
+        self.characters = Memory(self.normalize_and_isolate)
+        self.unspaced = Memory(self.normalize_character)
         self.ids_of_word, self.spans_of_word = Memory(self.cut_word), Memory(self.locate_in_word)
         self.ids_of_chunk, self.spans_of_chunk = Memory(self.cut), Memory(self.locate)
         self.words_of_chunk = Memory(self.number_words)
+        self.token_of_id = {number: token for token, number in self.vocabulary.items()}
+        self.alphabet = frozenset("".join(self.vocabulary))
+        self.uneven: set[str] = set()  # characters met that became none, or several
         # Whether a token that is looked for in the normalized text may reach beyond a chunk.
         self.reaches_out = any(
             token.lstrip or token.rstrip or token.content.split() != [token.content]
@@ -102,50 +106,80 @@ class FastPipeline(Pipeline):
     # ---- a character, a word, a chunk ----
 
     def normalize_character(self, code: int) -> str:
+        return self.normalized(chr(code))
+
+    def normalize_and_isolate(self, code: int) -> str:
         """Return what a character becomes on its own, with spaces where it ends a word."""
         characters, punctuation = self.normalized(chr(code)), ranges("PUNCTUATION")
+        if len(characters.replace(" ", "")) != 1:
+            self.uneven.add(chr(code))
         return "".join([f" {c} " if ord(c) in punctuation else c for c in characters])
 
     def cut_word(self, word: str) -> tuple[int, ...]:
+        whole = self.vocabulary.get(word)
+        if whole is not None and len(word) <= LONGEST_WORD:
+            return (whole,)
+        if not self.alphabet.issuperset(word):  # no piece has such a character
+            return (self.unknown,)
         return tuple([piece for piece, _, _ in self.pieces_of_word(word)])
 
     def locate_in_word(self, word: str) -> tuple[Span, ...]:
-        return tuple([(start, end) for _, start, end in self.pieces_of_word(word)])
+        ids = self.ids_of_word[word]
+        if len(ids) == 1:
+            return ((0, len(word)),)
+        # A piece is as long as its token, which begins with "##" for all but the first.
+        lengths = [len(self.token_of_id[piece]) - 2 for piece in ids[1:]]
+        ends = list(accumulate(lengths, initial=len(self.token_of_id[ids[0]])))
+        return tuple(zip([0, *ends], ends, strict=False))
 
-    def needs_stages(self, chunk: str) -> bool:
-        if self.find_normalized:
+    def needs_stages(self, text: str) -> bool:
+        """Tell whether a text is more than its characters, each by itself."""
+        if self.strips and not text.isascii() and not sorted_marks().isdisjoint(text):
             return True
-        return self.strips and not chunk.isascii() and not sorted_marks().isdisjoint(chunk)
+        if not self.find_normalized:
+            return False
+        return self.find_normalized.pattern.search(text.translate(self.unspaced)) is not None
 
-    def split(self, chunk: str) -> list[str]:
-        if chunk.isascii() and chunk.isalnum():  # as most are: one word
-            return [chunk.lower() if self.lowers else chunk]
-        return chunk.translate(self.characters).split()
+    def as_word(self, chunk: str) -> str | None:
+        """Return the word that a chunk is if it is what most are: ASCII letters and digits."""
+        if chunk.isascii() and chunk.isalnum() and not self.find_normalized:
+            return chunk.lower() if self.lowers else chunk
+        return None
 
     def cut(self, chunk: str) -> tuple[int, ...]:
+        word = self.as_word(chunk)
+        if word is not None:
+            return self.ids_of_word[word]
         if self.needs_stages(chunk):
             return tuple([piece.id for piece in self.pieces_of_part(chunk)])
-        return tuple(chain.from_iterable(map(self.ids_of_word.__getitem__, self.split(chunk))))
+        words = chunk.translate(self.characters).split()
+        return tuple(chain.from_iterable(map(self.ids_of_word.__getitem__, words)))
 
     def locate(self, chunk: str) -> tuple[Span, ...]:
         """Return where every piece starts and ends in a chunk."""
+        word = self.as_word(chunk)
+        if word is not None:
+            return self.spans_of_word[word]
         if self.needs_stages(chunk):
             return tuple([(piece.start, piece.end) for piece in self.pieces_of_part(chunk)])
-        parts = list(map(self.characters.__getitem__, map(ord, chunk)))
-        places = [place for place, part in enumerate(parts) for _ in part]
-        spans, start = [], 0
-        for word in "".join(parts).split(" "):
-            if word:
-                for first, last in self.spans_of_word[word]:
-                    spans.append((places[start + first], places[start + last - 1] + 1))
-            start += len(word) + 1
-        return tuple(spans)
+        words = chunk.translate(self.characters).split()
+        starts = accumulate(map(len, words), initial=0)
+        spans = [
+            (start + first, start + last)
+            for start, word in zip(starts, words, strict=False)
+            for first, last in self.spans_of_word[word]
+        ]
+        if self.uneven.isdisjoint(chunk):  # then the characters of the words are the chunk's
+            return tuple(spans)
+        parts = map(self.characters.__getitem__, map(ord, chunk))
+        places = [place for place, part in enumerate(parts) for _ in part.replace(" ", "")]
+        return tuple([(places[first], places[last - 1] + 1) for first, last in spans])
 
     def number_words(self, chunk: str) -> tuple[int, ...]:
         """Return for every piece the number of its word in a chunk."""
         if self.needs_stages(chunk):
             return tuple([piece.word for piece in self.pieces_of_part(chunk)])
-        words = enumerate(self.split(chunk))
+        words = enumerate(chunk.translate(self.characters).split())
         return tuple([number for number, word in words for _ in self.ids_of_word[word]])
 
     # ---- a text ----
@@ -155,7 +189,7 @@ class FastPipeline(Pipeline):
         for start, end, token in self.find_raw(text):
             if token is not None:
                 ids.append(self.id_of_added[token.content])
-            elif self.reaches_out:
+            elif self.reaches_out and self.needs_stages(text[start:end]):
                 ids += [piece.id for piece in self.pieces_of_part(text[start:end])]
             else:
                 chunks = made_fit_for_split(text[start:end]).split()
@@ -167,7 +201,7 @@ class FastPipeline(Pipeline):
         for start, end, token in self.find_raw(text):
             if token is not None:
                 offsets.append((start, end))
-            elif self.reaches_out:
+            elif self.reaches_out and self.needs_stages(text[start:end]):
                 part = self.pieces_of_part(text[start:end], start)
                 offsets += [(piece.start, piece.end) for piece in part]
             else:
@@ -186,7 +220,7 @@ class FastPipeline(Pipeline):
             number = word_ids[-1] + 1 if word_ids else 0
             if token is not None:
                 word_ids.append(number)
-            elif self.reaches_out:
+            elif self.reaches_out and self.needs_stages(text[start:end]):
                 part = self.pieces_of_part(text[start:end], 0, number)
                 word_ids += [piece.word for piece in part]
             else:
@@ -196,16 +230,12 @@ class FastPipeline(Pipeline):
                     number += words[-1] + 1 if words else 0
         return word_ids
 
-    def texts(self, text: str) -> list[str]:
+    def tokens(self, text: str) -> list[str]:
         """Return every piece as a string: word pieces as in the vocabulary, tokens as found."""
         return [
             self.token_of_id[piece.id] if piece.text is None else piece.text
             for piece in self.pieces(text)
         ]
-
-    @cached_property
-    def token_of_id(self) -> dict[int, str]:
-        return {number: token for token, number in self.vocabulary.items()}
 
 
 class Places(Sequence):
@@ -216,22 +246,28 @@ class Places(Sequence):
     """
 
     def __init__(self, pipeline: FastPipeline, texts: list[str], is_split: bool) -> None:
-        self.pipeline, self.texts_given, self.is_split = pipeline, texts, is_split
+        self.pipeline, self.texts, self.is_split = pipeline, texts, is_split
 
     def __len__(self) -> int:
         return 2
 
     def __getitem__(self, index: Any) -> Any:
-        return (self.offsets, self.word_ids)[index]()
+        if index not in (0, 1):
+            raise IndexError(index)  # ends an unpacking
+        return self.word_ids if index else self.offsets
 
+    @cached_property
     def offsets(self) -> list[Span]:
-        return list(chain.from_iterable(map(self.pipeline.offsets, self.texts_given)))
+        return list(chain.from_iterable(map(self.pipeline.offsets, self.texts)))
 
+    @cached_property
     def word_ids(self) -> list[int]:
         if not self.is_split:
-            return self.pipeline.word_ids(*self.texts_given)
-        texts = enumerate(self.texts_given)
+            return self.pipeline.word_ids(*self.texts)
+        texts = enumerate(self.texts)
         return [number for number, text in texts for _ in self.pipeline.ids(text)]
 
-    def texts(self) -> list[str]:
-        return list(chain.from_iterable(map(self.pipeline.texts, self.texts_given)))
+    @cached_property
+    def tokens(self) -> list[str]:
+        """The pieces as strings: an added token as it was found, white space included."""
+        return list(chain.from_iterable(map(self.pipeline.tokens, self.texts)))
