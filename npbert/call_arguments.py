@@ -85,8 +85,6 @@ def refuse_unknown(unknown: dict[str, Any], known: Iterable[str]) -> None:
     import difflib  # here: it is slow to import, and hardly ever wanted
 
     for name, value in unknown.items():
-        if name == "split_special_tokens" and not value:
-            continue  # what happens anyway
         similar = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {similar[0]}?" if similar else ""
         raise ValueError(f"{name}={value!r} is not supported by the tokenizer's call{hint}")

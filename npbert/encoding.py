@@ -112,7 +112,13 @@ class Encoding:
 
     @property
     def tokens(self) -> list[str]:
-        return [self.vocabulary.token_of_id[number] for number in self.ids]
+        token = self.vocabulary.token_of_id
+        if not self.vocabulary.holds_loose_tokens:
+            return [token[number] for number in self.ids]
+        cls, sep = token[self.vocabulary.cls_token_id], token[self.vocabulary.sep_token_id]
+        second = [] if self.second is None else self.second.tokens()
+        pad = token[self.vocabulary.pad_token_id]
+        return self.lay_out(self.first.tokens(), second, (cls, sep, sep), pad)
 
     @property
     def type_ids(self) -> list[int]:

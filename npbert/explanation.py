@@ -1,7 +1,7 @@
 """What becomes of a text, stage by stage: `tokenizer.explain` and `npbert tokenize`.
 
-Every stage is the plain function of that name in tokenizer.py, not the faster way that a call
-takes; in the end the two are held to be equal.
+Every stage is the plain function, or what the Pipeline has, of that name in tokenizer.py, not the
+faster way that a call takes; in the end the two are held to be equal.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from npbert.display import shown, table, underlined
 
 if TYPE_CHECKING:
     from npbert.encoding import Encoding
-    from npbert.tokenizer import BertTokenizer, Characters
+    from npbert.tokenizer import BertTokenizer, Characters, Pipeline
 
 WHAT_IT_DOES = {
-    "split_special_tokens": "Finds special tokens, even inside words.",
+    "find_raw": "Finds special tokens as they stand, even inside words.",
     "clean": "Removes control characters, makes white space a space.",
     "space_out_cjk": "Puts spaces around every ideograph.",
     "strip_accents": "Takes letters and accents apart, removes accents.",
     "lower": "Lowers the case of every character by itself.",
+    "find_normalized": "Finds tokens added to the vocabulary in what is left.",
     "split_white_space": "Splits at spaces.",
     "isolate_punctuation": "Makes every punctuation character a word.",
     "wordpiece": "Cuts words greedily into the longest known pieces.",
@@ -196,14 +197,15 @@ Item = tuple[int, "Characters", "Part | None"]
 
 
 def _stages(tokenizer: BertTokenizer, texts: list[str]) -> Iterator[Stage]:
+    pipeline = tokenizer._pipeline(tokenizer.split_special_tokens)
     before = [Part(text, 0, len(text), number) for number, text in enumerate(texts) if text]
     items: list[Item] = []
     for number, text in enumerate(texts):
-        for start, end, token in raw_parts(tokenizer, text):
+        for start, end, token in pipeline.find_raw(text):
             special = None
             if token is not None:
-                (token_id,) = tokenizer.convert_tokens_to_ids([token])  # type: ignore[misc]
-                special = Part(token, start, end, number, True, token_id)
+                token_id = pipeline.id_of_added[token.content]
+                special = Part(text[start:end], start, end, number, True, token_id)
             items.append((number, [(text[place], place) for place in range(start, end)], special))
 
     def stage(name: str, parts: list[Part], switched_off: str = "") -> Stage:
@@ -215,13 +217,13 @@ def _stages(tokenizer: BertTokenizer, texts: list[str]) -> Iterator[Stage]:
     def state() -> list[Part]:
         return [special or part_of(characters, number) for number, characters, special in items]
 
-    yield stage("split_special_tokens", state())
+    yield stage("find_raw", state())
     for name, function, is_on, setting in (
         ("clean", stages.clean, True, ""),
-        ("space_out_cjk", stages.space_out_cjk, tokenizer.tokenize_chinese_chars,
+        ("space_out_cjk", stages.space_out_cjk, pipeline.spaces_out,
          "tokenize_chinese_chars is False"),
-        ("strip_accents", stages.strip_accents, tokenizer._strips, "strip_accents is False"),
-        ("lower", stages.lower, tokenizer.do_lower_case, "do_lower_case is False"),
+        ("strip_accents", stages.strip_accents, pipeline.strips, "strip_accents is False"),
+        ("lower", stages.lower, pipeline.lowers, "do_lower_case is False"),
     ):  # fmt: skip
         if is_on:
             items = [
@@ -229,6 +231,16 @@ def _stages(tokenizer: BertTokenizer, texts: list[str]) -> Iterator[Stage]:
                 for number, characters, special in items
             ]
         yield stage(name, state(), "" if is_on else setting)
+    items = [
+        found
+        for number, characters, special in items
+        for found in (
+            [(number, characters, special)]
+            if special
+            else added_tokens_in(pipeline, characters, number)
+        )
+    ]
+    yield stage("find_normalized", state())
     for name, split in (
         ("split_white_space", stages.split_white_space),
         ("isolate_punctuation", stages.isolate_punctuation),
@@ -243,7 +255,7 @@ def _stages(tokenizer: BertTokenizer, texts: list[str]) -> Iterator[Stage]:
     pieces = [
         piece
         for number, word, special in items
-        for piece in ([special] if special else pieces_of_word(tokenizer, word, number))
+        for piece in ([special] if special else pieces_of_word(tokenizer, pipeline, word, number))
     ]
     yield stage("wordpiece", pieces)
     yield stage("row", row_of(tokenizer, pieces, is_pair=len(texts) == 2))
@@ -253,13 +265,16 @@ def text_and_span(part: Part) -> tuple[str, int, int]:
     return part.text, part.start, part.end
 
 
-def raw_parts(tokenizer: BertTokenizer, text: str) -> list[tuple[int, int, str | None]]:
-    """Split a raw text into (start, end, the special token that it is or None)."""
-    # The one place that knows how the tokenizer finds tokens in a text as it stands.
-    return [
-        (start, start + len(part), part if is_special else None)
-        for start, part, is_special in stages.split_special_tokens(text, tokenizer._special_tokens)
-    ]
+def added_tokens_in(pipeline: Pipeline, characters: Characters, sequence: int) -> list[Item]:
+    """Split normalized characters at the added tokens that are found in them."""
+    items: list[Item] = []
+    for start, end, token in pipeline.find_normalized(stages.text_of(characters)):
+        part, special = characters[start:end], None
+        if token is not None:
+            found = part_of(part, sequence)
+            special = replace(found, is_special=True, id=pipeline.id_of_added[token.content])
+        items.append((sequence, part, special))
+    return items
 
 
 def part_of(characters: Characters, sequence: int) -> Part:
@@ -270,12 +285,11 @@ def part_of(characters: Characters, sequence: int) -> Part:
     return Part(stages.text_of(characters), start, end, sequence)
 
 
-def pieces_of_word(tokenizer: BertTokenizer, word: Characters, sequence: int) -> list[Part]:
+def pieces_of_word(
+    tokenizer: BertTokenizer, pipeline: Pipeline, word: Characters, sequence: int
+) -> list[Part]:
     """Cut a word into pieces, or make it one unknown piece."""
-    text = stages.text_of(word)
-    pieces = stages.wordpiece(text, tokenizer.id_of_token, tokenizer._longest_piece)
-    if pieces is None:
-        pieces = [(tokenizer.unk_token_id, 0, len(word))]
+    pieces = pipeline.pieces_of_word(stages.text_of(word))
     return [
         Part(
             tokenizer.convert_ids_to_tokens(number),

@@ -21,7 +21,7 @@ from npbert.encoding import LARGEST_LIMIT, Encoding, Pieces
 from npbert.padding import pad
 from npbert.progress import progress as with_progress
 from npbert.truncation import truncate
-from npbert.vocabulary import SETTINGS, Vocabulary, read_settings, write_settings
+from npbert.vocabulary import SETTINGS, Vocabulary
 
 
 class PreTrainedTokenizer(Vocabulary):
@@ -30,12 +30,15 @@ class PreTrainedTokenizer(Vocabulary):
     A subclass has the attributes that SETTINGS names, and `_cut_into_pieces`.
     """
 
+    _obeys_normalizer = False  # whether the normalizer in a tokenizer.json counts
+
     model_input_names: Sequence[str]
     model_max_length: int
     padding_side: str
+    split_special_tokens: bool
     truncation_side: str
 
-    def _cut_into_pieces(self, text: str | list[str]) -> Pieces:
+    def _cut_into_pieces(self, text: str | list[str], split_special_tokens: bool) -> Pieces:
         """Cut one text, or one text that came split into words, into word pieces."""
         raise NotImplementedError
 
@@ -61,6 +64,7 @@ class PreTrainedTokenizer(Vocabulary):
         return_special_tokens_mask: bool = False,
         return_offsets_mapping: bool = False,
         return_length: bool = False,
+        split_special_tokens: bool | None = None,
         verbose: bool = True,
         progress: bool | None = False,
         **unknown: Any,
@@ -86,6 +90,8 @@ class PreTrainedTokenizer(Vocabulary):
                             continue; overflow_to_sample_mapping says for each row which text it
                             is from, and a single text gives a batch
         return_...          what else the result holds: special_tokens_mask, offset_mapping, length
+        split_special_tokens
+                            take [SEP] and its like in a text for text; None: the tokenizer's
         verbose             warn of a max_length that has no effect
         progress            show a bar on stderr; None: if that is a terminal, after a second
 
@@ -104,13 +110,17 @@ class PreTrainedTokenizer(Vocabulary):
         truncates = truncation != "do_not_truncate"
         if truncates:
             self._check_stride(stride, max_length)
+        if split_special_tokens is None:
+            split_special_tokens = self.split_special_tokens
         texts, is_batched = texts_of_rows(text, text_pair, is_split_into_words)
 
         rows: list[Encoding] = []
         rooms: dict[bool, int] = {}  # for texts and for pairs, found out when there is one
         for first_text, second_text in with_progress(texts, len(texts), "texts", progress):
-            first = self._cut_into_pieces(first_text)
-            second = None if second_text is None else self._cut_into_pieces(second_text)
+            first = self._cut_into_pieces(first_text, split_special_tokens)
+            second = None
+            if second_text is not None:
+                second = self._cut_into_pieces(second_text, split_special_tokens)
             if truncates:
                 is_pair = second is not None
                 if is_pair not in rooms:
@@ -260,29 +270,27 @@ class PreTrainedTokenizer(Vocabulary):
     ) -> Any:
         """Read a tokenizer from a directory, or from a shipped checkpoint by its name.
 
-        The vocabulary is in vocab.txt, settings in tokenizer_config.json and
-        special_tokens_map.json if there are any; `options` are arguments of the constructor and
-        go before both. A missing vocab.txt is a
-        FileNotFoundError; a damaged file, or a setting that is not supported, is a ValueError.
+        The files are those that tokenizer_files.py names, vocab.txt or tokenizer.json at least;
+        `options` are arguments of the constructor and go before them. No vocabulary at all is a
+        FileNotFoundError; a damaged file, or another tokenizer than BERT's, is a ValueError.
         """
         from npbert.shipped import checkpoint_directory  # here: a tokenizer can do without it
+        from npbert.tokenizer_files import read_arguments
 
         directory = os.fspath(checkpoint_directory(os.fspath(pretrained_model_name_or_path)))
-        path = os.path.join(directory, "vocab.txt")
-        if not os.path.isfile(path):
-            raise FileNotFoundError(f"{directory}: no vocab.txt")
-        return cls(path, **{**read_settings(directory), **options})
+        return cls(**read_arguments(directory, SETTINGS, options, cls._obeys_normalizer))
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
-        """Write vocab.txt, tokenizer_config.json, special_tokens_map.json; return their paths.
+        """Write vocab.txt and the files beside it, which transformers reads; return their paths.
 
         The directory is made where it is missing, and each file is written atomically.
         """
+        from npbert.tokenizer_files import write_files
+
         directory = os.fspath(save_directory)
         os.makedirs(directory, exist_ok=True)
         settings = {name: getattr(self, name) for name in SETTINGS}
         if self.model_max_length > LARGEST_LIMIT:
             del settings["model_max_length"]
         settings["tokenizer_class"] = type(self).__name__
-        written = self.save_vocabulary(directory)
-        return (*written, *write_settings(directory, settings, self.special_tokens_map))
+        return (*self.save_vocabulary(directory), *write_files(directory, self, settings))

@@ -1,28 +1,29 @@
 """BERT's tokenizer: from text to the ids of word pieces, one function per stage, as text flows.
 
-    text -> split at special tokens -> clean -> space out CJK -> strip accents -> lower case
-         -> split at white space -> isolate punctuation -> greedy WordPiece -> rows (encoding.py)
+    text -> find special tokens (added_tokens.py) -> clean -> space out CJK -> strip accents
+         -> lower case -> find the tokens added to the vocabulary -> split at white space
+         -> isolate punctuation -> greedy WordPiece -> rows (encoding.py)
 
 The truth is the Rust library `tokenizers` with the settings of BERT's checkpoints; every stage,
-oddities included, equals its. First come the stages as plain definitions, then the tokenizer,
-which does the same faster.
+oddities included, equals its. First come the stages as plain definitions, then all of them put
+together, then the tokenizer. What it runs is fast_tokenizer.py, which does the same faster.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable
-from functools import cache, partial
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from npbert.added_tokens import AddedToken, AddedTokens
 from npbert.character_tables import combining_classes, decompositions, lower_case, ranges
-from npbert.encoding import NO_LIMIT, Pieces, Span
+from npbert.encoding import NO_LIMIT, Pieces
 from npbert.pretrained_tokenizer import PreTrainedTokenizer
 
 if TYPE_CHECKING:
     from npbert.explanation import Explanation
+    from npbert.fast_tokenizer import FastPipeline
 
 # ---- the stages ----------------------------------------------------------------------------
 
@@ -31,23 +32,6 @@ if TYPE_CHECKING:
 Characters = list[tuple[str, int]]
 
 LONGEST_WORD = 100  # characters; a longer word is unknown, as a whole
-
-
-def split_special_tokens(text: str, special: re.Pattern[str]) -> list[tuple[int, str, bool]]:
-    """Split raw text into (start, part, whether the part is a special token).
-
-    Special tokens are found before anything else happens to the text, even inside words:
-    "the[MASK]is" holds one, "[mask]" none.
-    """
-    parts, end = [], 0
-    for match in special.finditer(text):
-        if match.start() > end:
-            parts.append((end, text[end : match.start()], False))
-        parts.append((match.start(), match.group(), True))
-        end = match.end()
-    if end < len(text):
-        parts.append((end, text[end:], False))
-    return parts
 
 
 def clean(characters: Characters) -> Characters:
@@ -172,62 +156,93 @@ def wordpiece(
     return pieces
 
 
-# ---- what makes it fast --------------------------------------------------------------------
-
-# Nothing in the stages looks across white space: marks are sorted between two characters that are
-# none, and a space is none. So a text is the sum of its chunks, as text.split() gives them, and
-# because words recur, what became of a chunk is worth remembering.
-#
-# Within a chunk, nothing but the sorting of marks looks beyond one character. So what becomes of a
-# character is worth remembering too, and str.translate then does five stages at once. The few
-# chunks with a mark that is sorted and not removed afterwards go through the stages one by one.
-
-MOST_REMEMBERED = 1 << 15  # entries
-LONGEST_KEY, LONGEST_VALUE = 64, 16  # what is longer hardly ever recurs
-
-# str.split() splits at these too, but they are no white space here: cleaning removes them.
-NOT_WHITE_SPACE = "\x0b\x0c\x1c\x1d\x1e\x1f\x85"
+# ---- the stages put together ---------------------------------------------------------------
 
 
-def made_fit_for_split(text: str) -> str:
-    """Replace what str.split() would wrongly split at by NUL, which cleaning removes as well."""
-    if any(character in text for character in NOT_WHITE_SPACE):
-        return text.translate(dict.fromkeys(map(ord, NOT_WHITE_SPACE), "\0"))
-    return text
+class Piece(NamedTuple):
+    """A word piece, or a special or added token, in a text."""
+
+    id: int
+    start: int  # in characters of the text, as is `end`
+    end: int
+    word: int  # the number of its word; a special or added token counts as one
+    text: str | None  # of an added token, as it was found, white space included; else None
 
 
-class Memory(dict):
-    """A dict that computes what it lacks and remembers it.
+class Pipeline:
+    """All stages, with one vocabulary and one set of options: from a text to its pieces.
 
-    It holds at most 32,768 entries, each of at most 64 characters and 16 pieces, and starts anew
-    when it is full. The four of a tokenizer take 20 MB when full of English text and its places,
-    less where only ids are asked for. Threads may share it: all it does is get, set and clear, so
-    at worst two of them compute the same entry, or it holds an entry more for each thread.
+    vocabulary     tokens and their ids
+    unknown        the id for words that no pieces make up
+    added          the special and added tokens, and `ignored` those that are not looked for
+    lowers, strips, spaces_out
+                   whether to lower the case, to strip accents, to make ideographs words
     """
 
-    def __init__(self, compute: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self.compute = compute
+    def __init__(
+        self,
+        vocabulary: dict[str, int],
+        unknown: int,
+        added: AddedTokens,
+        ignored: Container[str],
+        lowers: bool,
+        strips: bool,
+        spaces_out: bool,
+    ) -> None:
+        self.vocabulary, self.unknown = vocabulary, unknown
+        self.lowers, self.strips, self.spaces_out = lowers, strips, spaces_out
+        self.longest_piece = max(map(len, vocabulary))
+        self.id_of_added = dict(added.id_of)
+        self.find_raw, self.find_normalized = added.finders(self.normalized, ignored)
 
-    def __missing__(self, key: Any) -> Any:
-        value = self.compute(key)
-        if len(str(key)) <= LONGEST_KEY and len(value) <= LONGEST_VALUE:
-            if len(self) >= MOST_REMEMBERED:
-                self.clear()
-            self[key] = value
-        return value
+    def normalize(self, characters: Characters) -> Characters:
+        characters = clean(characters)
+        if self.spaces_out:
+            characters = space_out_cjk(characters)
+        if self.strips:
+            characters = strip_accents(characters)
+        if self.lowers:
+            characters = lower(characters)
+        return characters
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Memory, (self.compute,)  # a copy, or the same in another process, begins empty
+    def normalized(self, text: str) -> str:
+        return text_of(self.normalize([(character, 0) for character in text]))
 
+    def pieces_of_word(self, word: str) -> list[tuple[int, int, int]]:
+        pieces = wordpiece(word, self.vocabulary, self.longest_piece)
+        return [(self.unknown, 0, len(word))] if pieces is None else pieces
 
-@cache
-def sorted_marks() -> frozenset[str]:
-    """Return the characters that leave a mark behind which is sorted and is no accent."""
-    classes, marks = combining_classes(), ranges("MARKS")
-    staying = {mark for mark in classes if ord(mark) not in marks}
-    whole = {c for c, parts in decompositions().items() if not staying.isdisjoint(parts)}
-    return frozenset(staying | whole)
+    def pieces(self, text: str) -> list[Piece]:
+        """Take a text through all stages: the definition of everything below."""
+        pieces: list[Piece] = []
+        for start, end, token in self.find_raw(text):
+            number = pieces[-1].word + 1 if pieces else 0
+            if token is None:
+                pieces += self.pieces_of_part(text[start:end], start, number)
+            else:
+                found = text[start:end]
+                pieces.append(Piece(self.id_of_added[str(token)], start, end, number, found))
+        return pieces
+
+    def pieces_of_part(self, text: str, shift: int = 0, number: int = 0) -> list[Piece]:
+        """Do so for what lies between tokens found in the raw text, at `shift` and word `number`"""
+        characters = self.normalize([(character, shift + i) for i, character in enumerate(text)])
+        pieces: list[Piece] = []
+        for start, end, token in self.find_normalized(text_of(characters)):
+            part = characters[start:end]
+            if token is not None:
+                found = (self.id_of_added[str(token)], part[0][1], part[-1][1] + 1)
+                pieces.append(Piece(*found, number, text_of(part)))
+                number += 1
+                continue
+            for run in split_white_space(part):
+                for word in isolate_punctuation(run):
+                    pieces += [
+                        Piece(piece, word[first][1], word[last - 1][1] + 1, number, None)
+                        for piece, first, last in self.pieces_of_word(text_of(word))
+                    ]
+                    number += 1
+        return pieces
 
 
 # ---- the tokenizer -------------------------------------------------------------------------
@@ -238,8 +253,9 @@ class BertTokenizer(PreTrainedTokenizer):
 
     vocab                   path of a vocab.txt, or a dict from token to id
     do_lower_case           lower the case (True for uncased checkpoints)
-    unk_token, sep_token, pad_token, cls_token, mask_token
-                            the special tokens, which the vocabulary must contain
+    unk_token, sep_token, pad_token, cls_token, mask_token, bos_token, eos_token
+                            the special tokens, strings or AddedTokens. Those that the vocabulary
+                            lacks get the next ids, but unk_token must be in it
     tokenize_chinese_chars  make every ideograph a word
     strip_accents           remove accents; None: if do_lower_case
     model_max_length        the length that truncation=True and padding="max_length" mean
@@ -247,6 +263,9 @@ class BertTokenizer(PreTrainedTokenizer):
                             "right" or "left": where rows are filled up, where they are cut
     clean_up_tokenization_spaces
                             what `decode` does unless told otherwise
+    split_special_tokens    do not find special tokens in texts
+    extra_special_tokens    special tokens without a name (a list), or with other names (a dict)
+    added_tokens_decoder    more tokens, AddedTokens by their ids: they get ids in this order
 
     A ValueError says which argument does not fit; a missing file is a FileNotFoundError.
     """
@@ -255,28 +274,34 @@ class BertTokenizer(PreTrainedTokenizer):
 
     def __init__(
         self,
-        vocab: str | os.PathLike[str] | dict[str, int],
+        vocab: str | os.PathLike[str] | dict[str, int] | None = None,
         do_lower_case: bool = True,
-        unk_token: str = "[UNK]",
-        sep_token: str = "[SEP]",
-        pad_token: str = "[PAD]",
-        cls_token: str = "[CLS]",
-        mask_token: str = "[MASK]",
+        unk_token: str | AddedToken = "[UNK]",
+        sep_token: str | AddedToken = "[SEP]",
+        pad_token: str | AddedToken | None = "[PAD]",
+        cls_token: str | AddedToken = "[CLS]",
+        mask_token: str | AddedToken | None = "[MASK]",
         tokenize_chinese_chars: bool = True,
         strip_accents: bool | None = None,
         model_max_length: int | None = None,
         padding_side: str = "right",
         truncation_side: str = "right",
         clean_up_tokenization_spaces: bool = False,
+        split_special_tokens: bool = False,
+        extra_special_tokens: Any = None,
+        added_tokens_decoder: dict[int, AddedToken] | None = None,
+        **other_tokens: Any,
     ) -> None:
-        special = {
-            "unk_token": unk_token,
-            "sep_token": sep_token,
-            "pad_token": pad_token,
-            "cls_token": cls_token,
-            "mask_token": mask_token,
+        named = {
+            **{"bos_token": None, "eos_token": None, "unk_token": unk_token},
+            **{"sep_token": sep_token, "pad_token": pad_token, "cls_token": cls_token},
+            **{"mask_token": mask_token},
         }
-        super().__init__(vocab, special, clean_up_tokenization_spaces)
+        extra = other_tokens.pop("additional_special_tokens", None) or extra_special_tokens or []
+        named |= other_tokens | (extra if isinstance(extra, dict) else {})
+        unknown = [name for name in other_tokens if not name.endswith("_token")]
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no arguments {', '.join(unknown)}")
         for name, value, known in (
             ("do_lower_case", do_lower_case, (True, False)),
             ("tokenize_chinese_chars", tokenize_chinese_chars, (True, False)),
@@ -297,132 +322,58 @@ class BertTokenizer(PreTrainedTokenizer):
         self.model_max_length = int(model_max_length)
         self.padding_side = padding_side
         self.truncation_side = truncation_side
+        self.split_special_tokens = split_special_tokens
+        self._pipelines: dict[bool, FastPipeline] = {}  # by split_special_tokens
+        added = [token for _, token in sorted((added_tokens_decoder or {}).items())]
+        super().__init__(
+            vocab,
+            named,
+            [] if isinstance(extra, dict) else extra,
+            added,
+            clean_up_tokenization_spaces,
+        )
 
-        # Where one special token begins another, the longer one is to be found: it stands first.
-        longest_first = sorted(self.all_special_tokens, key=len, reverse=True)
-        self._special_tokens = re.compile("|".join(map(re.escape, longest_first)))
-        self._longest_piece = max(map(len, self.id_of_token))
-        self._strips = do_lower_case if strip_accents is None else strip_accents
-        self._characters = Memory(self._normalize_character)
-        self._pieces = Memory(self._pieces_of_word)
-        self._ids = Memory(self._ids_of_chunk)
-        self._places = Memory(self._places_in_chunk)
+    def _add(self, tokens: list[AddedToken]) -> int:
+        looked_for = {
+            token.content: self._pipeline(False).normalized(token.content)
+            for token in tokens
+            if token.normalized and token.content
+        }
+        if "" in looked_for.values():
+            empty = [content for content, normalized in looked_for.items() if not normalized]
+            raise ValueError(f"{empty} would be found nowhere: nothing is left of it, normalized")
+        number = super()._add(tokens)
+        self._pipelines.clear()  # those that were there do not know the new tokens
+        for content, normalized in looked_for.items():  # an id stands for what it is found as
+            self.token_of_id[self.added_tokens.id_of[content]] = normalized
+        return number
 
-    # ---- the stages put together ----
+    def _pipeline(self, split_special_tokens: bool) -> FastPipeline:
+        pipeline = self._pipelines.get(split_special_tokens)
+        if pipeline is None:
+            from npbert.fast_tokenizer import FastPipeline  # here: it builds on this file
 
-    def _normalize(self, characters: Characters) -> Characters:
-        characters = clean(characters)
-        if self.tokenize_chinese_chars:
-            characters = space_out_cjk(characters)
-        if self._strips:
-            characters = strip_accents(characters)
-        if self.do_lower_case:
-            characters = lower(characters)
-        return characters
-
-    def _words(self, text: str) -> list[Characters]:
-        """Take a text without special tokens through all stages up to words: the definition."""
-        characters = self._normalize([(character, i) for i, character in enumerate(text)])
-        return [
-            part for word in split_white_space(characters) for part in isolate_punctuation(word)
-        ]
-
-    # ---- the same, remembered: characters, words, chunks ----
-
-    def _normalize_character(self, code: int) -> str:
-        """Return what a character becomes on its own, with spaces where it ends a word."""
-        characters = self._normalize([(chr(code), 0)])
-        punctuation = ranges("PUNCTUATION")
-        return "".join([f" {c} " if ord(c) in punctuation else c for c, _ in characters])
-
-    def _pieces_of_word(self, word: str) -> list[tuple[int, int, int]]:
-        pieces = wordpiece(word, self.id_of_token, self._longest_piece)
-        return [(self.unk_token_id, 0, len(word))] if pieces is None else pieces
-
-    def _is_plain_word(self, chunk: str) -> bool:
-        """Tell whether a chunk is what most are: one word of ASCII letters and digits.
-
-        All that the stages do to such a word is to lower its case.
-        """
-        return chunk.isascii() and chunk.isalnum()
-
-    def _needs_stages(self, chunk: str) -> bool:
-        return self._strips and not chunk.isascii() and not sorted_marks().isdisjoint(chunk)
-
-    def _ids_of_chunk(self, chunk: str) -> tuple[int, ...]:
-        if self._is_plain_word(chunk):
-            words = [chunk.lower() if self.do_lower_case else chunk]
-        elif self._needs_stages(chunk):
-            words = [text_of(word) for word in self._words(chunk)]
-        else:
-            words = chunk.translate(self._characters).split()
-        return tuple([piece[0] for word in words for piece in self._pieces[word]])
-
-    def _places_in_chunk(self, chunk: str) -> list[tuple[int, int, int]]:
-        """Return where every piece starts and ends in the chunk, and the number of its word."""
-        if self._is_plain_word(chunk):
-            text = chunk.lower() if self.do_lower_case else chunk
-            return [(start, end, 0) for _, start, end in self._pieces[text]]
-        if self._needs_stages(chunk):
-            words = self._words(chunk)
-        else:
-            words = split_white_space(
-                [(part, i) for i, c in enumerate(chunk) for part in self._characters[ord(c)]]
+            strips = self.do_lower_case if self.strip_accents is None else self.strip_accents
+            pipeline = self._pipelines[split_special_tokens] = FastPipeline(
+                self.id_of_token,
+                self.unknown_id,
+                self.added_tokens,
+                self.added_tokens.special if split_special_tokens else (),
+                self.do_lower_case,
+                strips,
+                self.tokenize_chinese_chars,
             )
-        return [
-            (word[start][1], word[end - 1][1] + 1, number)
-            for number, word in enumerate(words)
-            for _, start, end in self._pieces[text_of(word)]
-        ]
+        return pipeline
 
-    def _ids_of_text(self, text: str) -> list[int]:
-        ids: list[int] = []
-        for _, part, is_special in split_special_tokens(text, self._special_tokens):
-            if is_special:
-                ids.append(self.id_of_token[part])
-            else:
-                chunks = made_fit_for_split(part).split()
-                ids.extend(chain.from_iterable(map(self._ids.__getitem__, chunks)))
-        return ids
+    def _cut_into_pieces(self, text: str | list[str], split_special_tokens: bool) -> Pieces:
+        from npbert.fast_tokenizer import Places
 
-    def _places_in_text(self, text: str) -> tuple[list[Span], list[int]]:
-        offsets: list[Span] = []
-        word_ids: list[int] = []
-        words = 0
-        for start, part, is_special in split_special_tokens(text, self._special_tokens):
-            if is_special:
-                offsets.append((start, start + len(part)))
-                word_ids.append(words)
-                words += 1
-                continue
-            part, end = made_fit_for_split(part), 0
-            for chunk in part.split():
-                begin = part.index(chunk, end)
-                end = begin + len(chunk)
-                shift = start + begin
-                places = self._places[chunk]
-                for first, last, number in places:
-                    offsets.append((shift + first, shift + last))
-                    word_ids.append(words + number)
-                if places:  # every word has a piece, so the last one tells how many words
-                    words += places[-1][2] + 1
-        return offsets, word_ids
-
-    def _places_in_words(self, words: list[str]) -> tuple[list[Span], list[int]]:
-        """Do the same for a text that came split: offsets count from the start of each word."""
-        offsets: list[Span] = []
-        word_ids: list[int] = []
-        for number, word in enumerate(words):
-            spans, _ = self._places_in_text(word)
-            offsets += spans
-            word_ids += [number] * len(spans)
-        return offsets, word_ids
-
-    def _cut_into_pieces(self, text: str | list[str]) -> Pieces:
+        pipeline = self._pipeline(split_special_tokens)
         if isinstance(text, str):
-            return Pieces(self._ids_of_text(text), partial(self._places_in_text, text))
-        ids = [piece for word in text for piece in self._ids_of_text(word)]
-        return Pieces(ids, partial(self._places_in_words, text))
+            locate: Any = partial(Places, pipeline, [text], is_split=False)
+            return Pieces(pipeline.ids(text), locate)
+        locate = partial(Places, pipeline, text, is_split=True)
+        return Pieces([piece for word in text for piece in pipeline.ids(word)], locate)
 
     def explain(self, text: str, text_pair: str | None = None) -> Explanation:
         """Return what becomes of a text or a pair, stage by stage; print it to read it."""
@@ -431,8 +382,28 @@ class BertTokenizer(PreTrainedTokenizer):
         return explain(self, text, text_pair)
 
 
+class ConvBertTokenizer(BertTokenizer):
+    """The same; only that it obeys the normalizer in a tokenizer.json, as in the reference."""
+
+    _obeys_normalizer = True
+
+
+class AutoTokenizer:
+    """Reads the tokenizer of any known family."""
+
+    @classmethod
+    def from_pretrained(cls, directory: str | os.PathLike[str], **options: Any) -> BertTokenizer:
+        """Read a tokenizer: a ConvBertTokenizer if tokenizer_config.json says so."""
+        from npbert.shipped import checkpoint_directory
+        from npbert.tokenizer_files import read_json_if_there
+
+        path = os.fspath(checkpoint_directory(os.fspath(directory)))
+        name = read_json_if_there(path, "tokenizer_config.json").get("tokenizer_class")
+        convbert = name in ("ConvBertTokenizer", "ConvBertTokenizerFast")
+        return (ConvBertTokenizer if convbert else BertTokenizer).from_pretrained(path, **options)
+
+
 BertTokenizerFast = BertTokenizer
-ConvBertTokenizer = ConvBertTokenizerFast = BertTokenizer
-AutoTokenizer = BertTokenizer
 MobileBertTokenizer = MobileBertTokenizerFast = BertTokenizer
 SqueezeBertTokenizer = SqueezeBertTokenizerFast = BertTokenizer
+ConvBertTokenizerFast = ConvBertTokenizer

@@ -12,8 +12,8 @@ Span = tuple[int, int]  # start and end, in characters or in tokens; the end is 
 class Pieces:
     """The word pieces of one text: their ids and, found out when first asked for, their places.
 
-    `locate` returns for every piece its span in the text and the number of its word: two lists, or
-    what gives them when item 0 or 1 of it is asked for.
+    `locate` returns for every piece its span in the text, the number of its word, and the token as
+    it was found: three lists, or what gives them when item 0, 1 or 2 of it is asked for.
     """
 
     __slots__ = ("_columns", "_cut", "_places", "ids", "locate")
@@ -74,6 +74,10 @@ class Pieces:
     def word_ids(self) -> list[int]:
         """Return for every piece the number of its word."""
         return self.kept(self.column(1))
+
+    def tokens(self) -> list[str]:
+        """Return every piece as a string: an added token as it was found, white space included."""
+        return self.kept(self.column(2))
 
 
 class Window:

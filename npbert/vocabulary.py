@@ -1,19 +1,25 @@
-"""The vocabulary: tokens and their ids, special tokens, from ids back to text, and its files."""
+"""The vocabulary: tokens and their ids, special and added tokens, from ids back to text."""
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from npbert.added_tokens import AddedToken, AddedTokens, added_token
+from npbert.tokenizer_files import check_vocabulary, read_vocabulary, write_vocabulary
+
 SPECIAL_TOKENS = {  # by the names of the constructor's arguments, with what BERT calls them
+    "bos_token": None,
+    "eos_token": None,
     "unk_token": "[UNK]",
     "sep_token": "[SEP]",
     "pad_token": "[PAD]",
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
+NEEDED = ("unk_token", "sep_token", "cls_token")  # there is no row without these
 SETTINGS = (
     "do_lower_case",
     "strip_accents",
@@ -22,6 +28,7 @@ SETTINGS = (
     "padding_side",
     "truncation_side",
     "clean_up_tokenization_spaces",
+    "split_special_tokens",
 )
 
 # What decoding joins, within one token and the space before it.
@@ -33,22 +40,58 @@ JOINED = (
 CLEANED_UP = tuple(pair for pair in JOINED if pair[0] != " do not")
 
 
+def special_token(name: str) -> Any:
+    """Make the attribute of a special token: its text, or None; it can be set to another one."""
+
+    def get(self: Vocabulary) -> str | None:
+        token = self._named_tokens.get(name)
+        return None if token is None else str(token)
+
+    def put(self: Vocabulary, token: str | AddedToken | None) -> None:
+        if token is None:
+            self._named_tokens.pop(name, None)
+        elif isinstance(token, (str, AddedToken)):
+            self._named_tokens[name] = token
+        else:
+            raise ValueError(f"{name} is {token!r}, expected a string or an AddedToken")
+
+    return property(get, put)
+
+
+def special_token_id(name: str) -> Any:
+    """Make the attribute of a special token's id, or None; it can be set to another token's id."""
+
+    def get(self: Vocabulary) -> int | None:
+        token = self._named_tokens.get(name)
+        return None if token is None else self.convert_tokens_to_ids(str(token))
+
+    def put(self: Vocabulary, number: int | None) -> None:
+        setattr(self, name, None if number is None else self.convert_ids_to_tokens(number))
+
+    return property(get, put)
+
+
 class Vocabulary:
     """Knows the id of every token, which tokens are special, and how ids turn back into text.
 
     vocab    path of a vocab.txt, or a dict from token to id
-    special  the special tokens by the names in SPECIAL_TOKENS; each becomes an attribute, and its
-             id another one (`mask_token`, `mask_token_id`)
+    named    the special tokens by the names in SPECIAL_TOKENS; each is an attribute, and its id
+             another one (`mask_token`, `mask_token_id`). Other names that end in "_token" are fine.
+    extra    special tokens without a name
+    added    tokens beside those of `vocab`, in the order of their ids
     clean_up_tokenization_spaces
              what `decode` does unless told otherwise
 
-    Two tokens with one id, or a special token that is missing, are a ValueError.
+    Special and added tokens that `vocab` lacks get the next ids. Two tokens with one id, or no
+    unk_token in `vocab`, are a ValueError.
     """
 
     def __init__(
         self,
-        vocab: str | os.PathLike[str] | dict[str, int],
-        special: dict[str, str],
+        vocab: str | os.PathLike[str] | dict[str, int] | None,
+        named: dict[str, str | AddedToken | None],
+        extra: Iterable[str | AddedToken] = (),
+        added: Iterable[AddedToken] = (),
         clean_up_tokenization_spaces: bool = False,
     ) -> None:
         if isinstance(vocab, dict):
@@ -57,44 +100,156 @@ class Vocabulary:
             self.id_of_token, where = read_vocabulary(vocab), os.fspath(vocab)
         else:
             raise ValueError(f"vocab is {vocab!r}, expected the path of a vocab.txt or a dict")
-        check_vocabulary(self.id_of_token, special, where)
+        check_vocabulary(self.id_of_token, where)
         self.token_of_id = {number: token for token, number in self.id_of_token.items()}
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
-        self.unk_token, self.sep_token = special["unk_token"], special["sep_token"]
-        self.pad_token, self.cls_token = special["pad_token"], special["cls_token"]
-        self.mask_token = special["mask_token"]
-        self.unk_token_id = self.id_of_token[self.unk_token]
-        self.sep_token_id = self.id_of_token[self.sep_token]
-        self.pad_token_id = self.id_of_token[self.pad_token]
-        self.cls_token_id = self.id_of_token[self.cls_token]
-        self.mask_token_id = self.id_of_token[self.mask_token]
         self.pad_token_type_id = 0
+        self.added_tokens = AddedTokens(self.id_of_token)
+        self._extra_tokens = list(extra)
+        self._named_tokens: dict[str, str | AddedToken] = {}
+        for name in [*SPECIAL_TOKENS, *named]:
+            token = named.get(name)
+            if token is None and name in NEEDED:
+                raise ValueError(f"{name} is None, expected a token")
+            if token is not None:
+                text = str(added_token(token, name))
+                if not text:
+                    raise ValueError(f"{name} is {token!r}, expected a string that is not empty")
+                self._named_tokens[name] = token
+        # Words that no pieces make up become this one, whatever unk_token is set to afterwards.
+        self.unknown_id = self.id_of_token.get(str(named["unk_token"]))
+        if self.unknown_id is None:
+            raise ValueError(
+                f"{where}: no unk_token {str(named['unk_token'])!r} among its "
+                f"{len(self.id_of_token)} tokens"
+            )
+
+        # The order is the reference's, and decides about ids.
+        texts = set(map(str, self._named_tokens.values()))
+        tokens = [token.as_special() if token.content in texts else token for token in added]
+        known = {token.content for token in tokens}
+        tokens += [
+            added_token(token, special=True)
+            for token in self._named_tokens.values()
+            if str(token) not in known
+        ]
+        tokens += [
+            added_token(token, special=isinstance(token, str) or str(token) in texts)
+            for token in self._extra_tokens
+            if str(token) not in known
+        ]
+        self._add(tokens)
+
+    # ---- its size and its tokens ----
 
     @property
     def vocab_size(self) -> int:
-        """The number of distinct tokens."""
+        """The number of distinct tokens that the tokenizer was built with."""
         return len(self.id_of_token)
 
     def __len__(self) -> int:
-        return len(self.id_of_token)
+        """Return the number of distinct tokens, added ones included."""
+        return len(self.id_of_token.keys() | self.added_tokens.id_of.keys())
 
     def __bool__(self) -> bool:
         return True
 
     def get_vocab(self) -> dict[str, int]:
-        """Return a copy of the vocabulary, from token to id."""
-        return dict(self.id_of_token)
+        """Return a new dict from token to id, added tokens included."""
+        return self.id_of_token | self.added_tokens.id_of
 
     @property
     def vocab(self) -> dict[str, int]:
-        """A copy of the vocabulary, from token to id."""
+        """A new dict from token to id, added tokens included."""
         return self.get_vocab()
 
-    def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> int | list[int]:
+    @property
+    def holds_loose_tokens(self) -> bool:
+        """Whether an added token may be found as another text than its own."""
+        tokens = self.added_tokens.token_of_id.values()
+        return any(token.lstrip or token.rstrip or token.normalized for token in tokens)
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """A new dict from id to token of the special and added tokens, in the order of ids."""
+        return dict(sorted(self.added_tokens.token_of_id.items()))
+
+    @property
+    def added_tokens_encoder(self) -> dict[str, int]:
+        """A new dict from text to id of the special and added tokens, in the order of ids."""
+        return {token.content: number for number, token in self.added_tokens_decoder.items()}
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """Return a new dict from text to id of the special and added tokens."""
+        return self.added_tokens_encoder
+
+    # ---- adding tokens ----
+
+    def add_tokens(
+        self,
+        new_tokens: str | AddedToken | Sequence[str | AddedToken],
+        special_tokens: bool = False,
+    ) -> int:
+        """Add tokens, which are then found in a text as they stand, and return how many were new.
+
+        new_tokens      a string or an AddedToken, or several; what the vocabulary lacks gets the
+                        next ids, for which a model needs more embeddings
+        special_tokens  make them special: looked for in the raw text, skipped by `decode`
+        """
+        if not isinstance(new_tokens, (list, tuple)):
+            new_tokens = [new_tokens] if new_tokens else []  # type: ignore[list-item]
+        return self._add([added_token(token, special=special_tokens) for token in new_tokens])
+
+    def add_special_tokens(
+        self,
+        special_tokens_dict: dict[str, Any],
+        replace_extra_special_tokens: bool = True,
+    ) -> int:
+        """Set special tokens by their names, add those that are new, and return how many were.
+
+        special_tokens_dict           names as in SPECIAL_TOKENS, or "extra_special_tokens" (also
+                                      called "additional_special_tokens") with a list of tokens
+        replace_extra_special_tokens  whether the list takes the place of the one before
+        """
+        tokens = []
+        for name, value in special_tokens_dict.items():
+            if name in ("extra_special_tokens", "additional_special_tokens"):
+                if not isinstance(value, (list, tuple)):
+                    raise ValueError(f"{name} is {value!r}, expected a list of tokens")
+                new = [
+                    added_token(token, name, special=isinstance(token, str))
+                    for token in value
+                    if replace_extra_special_tokens or str(token) not in self.extra_special_tokens
+                ]
+                kept = [] if replace_extra_special_tokens and new else self._extra_tokens
+                self._extra_tokens = [*kept, *new]
+                tokens += new
+            elif name in SPECIAL_TOKENS or name in self._named_tokens:
+                token = added_token(value, name, special=isinstance(value, str))
+                self._named_tokens[name] = token
+                tokens.append(token)
+            else:
+                known = ", ".join([*SPECIAL_TOKENS, "extra_special_tokens"])
+                raise ValueError(f"{name!r} is no special token, expected one of {known}")
+        return self._add([token.as_special() for token in tokens])
+
+    def _add(self, tokens: list[AddedToken]) -> int:
+        had = set(self.added_tokens.token_of_id)
+        number = self.added_tokens.add(tokens)
+        for new in self.added_tokens.token_of_id.keys() - had:
+            self.token_of_id[new] = self.added_tokens.token_of_id[new].content
+        return number
+
+    # ---- from tokens to ids and back ----
+
+    def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> Any:
         """Return the id of a token, or of each of several; that of [UNK] for an unknown one."""
         if isinstance(tokens, str):
-            return self.id_of_token.get(tokens, self.unk_token_id)
-        return [self.id_of_token.get(token, self.unk_token_id) for token in tokens]
+            number = self.added_tokens.id_of.get(tokens, self.id_of_token.get(tokens))
+            if number is None and tokens != self.unk_token:
+                return self.unk_token_id
+            return number
+        return [self.convert_tokens_to_ids(token) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """Return the token of an id or those of several; None for an id that has no token."""
@@ -136,8 +291,12 @@ class Vocabulary:
                 self.decode(row, skip_special_tokens, clean_up_tokenization_spaces)
                 for row in token_ids
             ]
-        tokens = self.convert_ids_to_tokens(token_ids, skip_special_tokens)
-        text = self.convert_tokens_to_string([token for token in tokens if token is not None])
+        # What counts as special here was added as special; convert_ids_to_tokens goes by names.
+        skipped = self.added_tokens.special if skip_special_tokens else ()
+        tokens = self.convert_ids_to_tokens(token_ids)
+        text = self.convert_tokens_to_string(
+            [token for token in tokens if token is not None and token not in skipped]
+        )
         if clean_up_tokenization_spaces is None:
             clean_up_tokenization_spaces = self.clean_up_tokenization_spaces
         if clean_up_tokenization_spaces:
@@ -185,20 +344,57 @@ class Vocabulary:
         special = set(self.all_special_ids)
         return [int(number in special) for number in token_ids_0]
 
+    bos_token, bos_token_id = special_token("bos_token"), special_token_id("bos_token")
+    eos_token, eos_token_id = special_token("eos_token"), special_token_id("eos_token")
+    unk_token, unk_token_id = special_token("unk_token"), special_token_id("unk_token")
+    sep_token, sep_token_id = special_token("sep_token"), special_token_id("sep_token")
+    pad_token, pad_token_id = special_token("pad_token"), special_token_id("pad_token")
+    cls_token, cls_token_id = special_token("cls_token"), special_token_id("cls_token")
+    mask_token, mask_token_id = special_token("mask_token"), special_token_id("mask_token")
+
+    def __getattr__(self, name: str) -> Any:
+        """Find the special tokens that have names of their own, such as `entity_token`."""
+        named = self.__dict__.get("_named_tokens", {})  # not there yet while a copy is being made
+        if name in named:
+            return str(named[name])
+        if name.removesuffix("_id") in named:
+            return self.convert_tokens_to_ids(str(named[name.removesuffix("_id")]))
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    @property
+    def extra_special_tokens(self) -> list[str]:
+        """The special tokens without a name; the list can be set."""
+        return [str(token) for token in self._extra_tokens]
+
+    @extra_special_tokens.setter
+    def extra_special_tokens(self, tokens: Sequence[str | AddedToken] | None) -> None:
+        if not isinstance(tokens, (list, tuple, type(None))):
+            raise ValueError(f"extra_special_tokens is {tokens!r}, expected a list of tokens")
+        self._extra_tokens = list(tokens or [])
+
+    @property
+    def extra_special_tokens_ids(self) -> list[int]:
+        """The ids of the special tokens without a name."""
+        return self.convert_tokens_to_ids(self.extra_special_tokens)
+
+    additional_special_tokens = extra_special_tokens  # as version 4 of the reference calls them
+    additional_special_tokens_ids = extra_special_tokens_ids
+
     @property
     def special_tokens_map(self) -> dict[str, str]:
         """The special tokens by their names: {"unk_token": "[UNK]", ...}."""
-        return {name: getattr(self, name) for name in SPECIAL_TOKENS}
+        names = dict.fromkeys([*SPECIAL_TOKENS, *self._named_tokens])
+        return {name: str(self._named_tokens[name]) for name in names if name in self._named_tokens}
 
     @property
     def all_special_tokens(self) -> list[str]:
-        """The special tokens, each once."""
-        return list(dict.fromkeys(self.special_tokens_map.values()))
+        """The special tokens, named ones first, each once."""
+        return list(dict.fromkeys([*self.special_tokens_map.values(), *self.extra_special_tokens]))
 
     @property
     def all_special_ids(self) -> list[int]:
         """The ids of the special tokens."""
-        return [self.id_of_token[token] for token in self.all_special_tokens]
+        return self.convert_tokens_to_ids(self.all_special_tokens)
 
     # ---- saving ----
 
@@ -224,136 +420,3 @@ def checked_id(number: Any) -> int:
     if not hasattr(number, "__index__") or number < 0:
         raise ValueError(f"{number!r} is not an id, expected an int of 0 or more")
     return operator.index(number)
-
-
-# ---- files ----
-
-# What the reference removes from the end of a line: Unicode's White_Space, U+0085 included.
-LINE_END = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
-    map(chr, range(0x2000, 0x200B))
-)
-
-
-def read_vocabulary(path: str | os.PathLike[str]) -> dict[str, int]:
-    """Read a vocab.txt: one token a line, whose id is the number of its line, from 0.
-
-    Lines end at the line feed alone and lose the white space at their end. Of several equal tokens
-    the last one counts. A file that is not UTF-8 is a ValueError.
-    """
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        lines = content.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{os.fspath(path)}: not UTF-8 at byte {error.start}") from None
-    if not lines[-1]:
-        lines.pop()  # the last line feed ends a line, it does not begin one
-    return {line.rstrip(LINE_END): number for number, line in enumerate(lines)}
-
-
-def check_vocabulary(id_of_token: dict[str, int], special: dict[str, Any], where: str) -> None:
-    """Raise a ValueError if tokens share an id, or if a special token is missing."""
-    token_of_id: dict[int, str] = {}
-    for token, number in id_of_token.items():
-        if not isinstance(token, str) or not isinstance(number, int) or number < 0:
-            raise ValueError(f"{where}: {token!r} has {number!r}, expected a string and its id")
-        if number in token_of_id:
-            raise ValueError(
-                f"{where}: {token_of_id[number]!r} and {token!r} have one id, {number}"
-            )
-        token_of_id[number] = token
-    for name, token in special.items():
-        if not isinstance(token, str) or not token:
-            raise ValueError(f"{name} is {token!r}, expected a string that is not empty")
-    missing = [f"{name} {token!r}" for name, token in special.items() if token not in id_of_token]
-    if missing:
-        raise ValueError(f"{where}: no {', '.join(missing)} among its {len(id_of_token)} tokens")
-
-
-def write_vocabulary(path: str | os.PathLike[str], id_of_token: dict[str, int]) -> None:
-    """Write a vocab.txt atomically, such that reading it gives the same vocabulary.
-
-    A token that cannot be a line, or ids too sparse for line numbers, are a ValueError.
-    """
-    from npbert.checkpoint import atomic_write  # here, because it needs NumPy and reading does not
-
-    lines: list[str] = []
-    for token, number in sorted(id_of_token.items(), key=lambda entry: entry[1]):
-        if "\n" in token or token != token.rstrip(LINE_END):
-            raise ValueError(f"token {token!r} (id {number}) cannot be a line of a vocab.txt")
-        if number > 2 * len(id_of_token):
-            raise ValueError(
-                f"token {token!r} has the id {number} in a vocabulary of {len(id_of_token)}: too "
-                "sparse for a vocab.txt, where ids are the numbers of lines"
-            )
-        # An id without a token gets the line of the next id: of equal lines the last one counts.
-        lines += [token] * (number + 1 - len(lines))
-    with atomic_write(path) as file:
-        file.write("".join([f"{line}\n" for line in lines]).encode("utf-8"))
-
-
-def read_settings(directory: str) -> dict[str, Any]:
-    """Read the arguments of the tokenizer from tokenizer_config.json and special_tokens_map.json.
-
-    Either may be absent. A damaged file, or one that asks for what is not supported, is a
-    ValueError that names it.
-    """
-    stored = read_json_if_there(directory, "tokenizer_config.json")
-    if "added_tokens_decoder" not in stored:  # otherwise the reference ignores the other file
-        stored |= read_json_if_there(directory, "special_tokens_map.json")
-    settings = {name: stored[name] for name in SETTINGS if name in stored}
-    for name in SPECIAL_TOKENS:
-        if stored.get(name) is not None:
-            settings[name] = token_text(stored[name], f"{directory}: {name}")
-    refuse_added_tokens(directory, stored, {**SPECIAL_TOKENS, **settings})
-    return settings
-
-
-def refuse_added_tokens(directory: str, stored: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raise a ValueError if tokens are added to the vocabulary: without them ids would differ."""
-    added = list(read_json_if_there(directory, "added_tokens.json"))
-    for number, token in (stored.get("added_tokens_decoder") or {}).items():
-        added.append(token_text(token, f"{directory}: added token {number}"))
-    for name in ("additional_special_tokens", "extra_special_tokens"):
-        more = stored.get(name) or []
-        added += [token_text(t, name) for t in (more.values() if isinstance(more, dict) else more)]
-    special = {settings[name] for name in SPECIAL_TOKENS}
-    others = [token for token in added if token not in special]
-    if others:
-        raise ValueError(
-            f"{directory}: adds the tokens {others} to its vocabulary, and none are supported "
-            f"besides the special tokens {sorted(special)}"
-        )
-
-
-def token_text(token: Any, what: str) -> str:
-    """Return the text of a token that settings hold as a string, or as an object with options."""
-    if isinstance(token, dict) and isinstance(token.get("content"), str):
-        options = ("lstrip", "rstrip", "single_word", "normalized")
-        chosen = [option for option in options if token.get(option)]
-        if chosen:
-            raise ValueError(f"{what} {token['content']!r} sets {chosen}: not supported")
-        token = token["content"]
-    if not isinstance(token, str):
-        raise ValueError(f"{what} is {token!r}, expected a string")
-    return token
-
-
-def read_json_if_there(directory: str, name: str) -> dict[str, Any]:
-    if not os.path.exists(os.path.join(directory, name)):
-        return {}
-    from npbert.checkpoint import read_json
-
-    return read_json(directory, name)
-
-
-def write_settings(directory: str, settings: dict[str, Any], special: dict[str, str]) -> list[str]:
-    """Write tokenizer_config.json and special_tokens_map.json, and return their paths."""
-    from npbert.checkpoint import write_json
-
-    write_json(directory, "tokenizer_config.json", {**settings, **special})
-    write_json(directory, "special_tokens_map.json", special)
-    return [
-        os.path.join(directory, name)
-        for name in ("tokenizer_config.json", "special_tokens_map.json")
-    ]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import tokenizers
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 TARGET = Path(__file__).parent.parent / "npbert" / "character_tables.py"
 SURROGATES = range(0xD800, 0xE000)  # no characters: the reference does not accept them
@@ -149,6 +149,19 @@ def measure_combining_classes(decompose: normalizers.NFD) -> dict[int, int]:
     }
 
 
+def measure_word_characters() -> list[int]:
+    """Find the characters beside which a token that wants to be a single word is not found."""
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.add_tokens([AddedToken("<>", single_word=True, normalized=False)])
+    codes = []
+    for start in range(0, len(CODE_POINTS), 1000):
+        part = CODE_POINTS[start : start + 1000]
+        encoding = tokenizer.encode("".join([f"{chr(code)}<> " for code in part]))
+        found = {offsets[0] for offsets, id in zip(encoding.offsets, encoding.ids) if id == 1}
+        codes += [code for number, code in enumerate(part) if 4 * number + 1 not in found]
+    return codes
+
+
 def measure() -> dict[str, str]:
     """Return the text of every table by its name."""
 
@@ -189,6 +202,7 @@ def measure() -> dict[str, str]:
             for c, parts in decomposed.items()
             if parts != chr(c) and c not in HANGUL_SYLLABLES
         ),
+        "WORD": write_ranges(measure_word_characters()),
     }
 
 
@@ -209,6 +223,7 @@ COMMENTS = {
     "COMBINING_CLASSES": "Canonical ordering sorts neighbours by this number (decimal).",
     "LOWER_CASE": "first-last/step=distance to the lower case. U+0130 is in `lower_case`.",
     "DECOMPOSITIONS": "Full canonical decompositions, without the Hangul syllables.",
+    "WORD": "Parts of words, beside which an added token with single_word is not found.",
 }
 
 

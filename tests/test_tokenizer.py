@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from npbert import fast_tokenizer
 from npbert import tokenizer as stages
 from npbert.tokenizer import (
     BertTokenizer,
@@ -22,7 +23,7 @@ from npbert.tokenizer import (
     MobileBertTokenizerFast,
     SqueezeBertTokenizer,
 )
-from npbert.vocabulary import read_vocabulary
+from npbert.tokenizer_files import read_vocabulary
 
 TINY = Path(__file__).parent.parent / "weights" / "convbert-tiny" / "vocab.txt"
 LINES = [
@@ -124,26 +125,9 @@ TEXTS = st.lists(AWKWARD | ANY, max_size=30).map("".join)
 
 def defined(tokenizer, text):
     """Return ids, offsets and word ids as the stages give them, one after the other."""
-    ids, offsets, word_ids, number = [], [], [], 0
-    for start, part, is_special in stages.split_special_tokens(text, tokenizer._special_tokens):
-        if is_special:
-            words = [[(part, start)]]
-            cut = [[(tokenizer.id_of_token[part], 0, 1)]]
-        else:
-            words = tokenizer._words(part)
-            unknown = tokenizer.unk_token_id
-            cut = [
-                stages.wordpiece(stages.text_of(w), tokenizer.id_of_token) or [(unknown, 0, len(w))]
-                for w in words
-            ]
-        for word, pieces in zip(words, cut, strict=True):
-            for piece, first, last in pieces:
-                ids.append(piece)
-                end = start + len(part) if is_special else start + word[last - 1][1] + 1
-                offsets.append((start if is_special else start + word[first][1], end))
-                word_ids.append(number)
-            number += 1
-    return ids, offsets, word_ids
+    pieces = tokenizer._pipeline(False).pieces(text)
+    spans = [(piece.start, piece.end) for piece in pieces]
+    return [piece.id for piece in pieces], spans, [piece.word for piece in pieces]
 
 
 OPTIONS = [
@@ -171,12 +155,12 @@ def test_fast_path_equals_definition(options):
 
 def test_memory_is_bounded():
     calls = []
-    memory = stages.Memory(lambda key: calls.append(key) or (1,))
-    for number in range(stages.MOST_REMEMBERED + 10):
+    memory = fast_tokenizer.Memory(lambda key: calls.append(key) or (1,))
+    for number in range(fast_tokenizer.MOST_REMEMBERED + 10):
         assert memory[str(number)] == (1,)
-        assert len(memory) <= stages.MOST_REMEMBERED
-    assert memory[str(stages.MOST_REMEMBERED + 9)] == (1,)
-    assert len(calls) == stages.MOST_REMEMBERED + 10  # the last one was remembered
+        assert len(memory) <= fast_tokenizer.MOST_REMEMBERED
+    assert memory[str(fast_tokenizer.MOST_REMEMBERED + 9)] == (1,)
+    assert len(calls) == fast_tokenizer.MOST_REMEMBERED + 10  # the last one was remembered
     assert memory["x" * 65] == (1,) and "x" * 65 not in memory
 
 
@@ -195,7 +179,7 @@ def test_no_unicodedata_numpy_or_regex_is_imported():
 def test_python_splits_where_this_file_believes_it_does():
     white_space = {chr(c) for c in range(0x110000) if chr(c).isspace()}
     ours = {chr(c) for c in range(0x110000) if c in stages.ranges("WHITE_SPACE")}
-    assert white_space - ours == set(stages.NOT_WHITE_SPACE) and ours <= white_space
+    assert white_space - ours == set(fast_tokenizer.NOT_WHITE_SPACE) and ours <= white_space
 
 
 def steps(tokenizer, text):
