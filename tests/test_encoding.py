@@ -14,7 +14,7 @@ from test_tokenizer import ABLE, AFF, BANG, CLS, LINES, MAN, MASK, PAD, SEP, THE
 from npbert import truncation
 from npbert.batch_encoding import BatchEncoding, CharSpan, TokenSpan
 from npbert.tokenizer import BertTokenizer
-from npbert.truncation import lengths_that_fit, windows
+from npbert.truncation import Pieces, lengths_that_fit, windows
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +91,11 @@ def test_overflow_is_found_out_when_asked_for(tokenizer, monkeypatch):
 
 
 def test_ids_alone_do_not_compute_places(tokenizer, monkeypatch):
-    def never(self, text):
+    def never(self, index):
         raise AssertionError("places were computed")
 
     fresh = BertTokenizer(tokenizer.get_vocab())
-    monkeypatch.setattr(BertTokenizer, "_places_in_text", never)
+    monkeypatch.setattr(Pieces, "column", never)
     got = fresh(["the man", "the"], ["man", "un"], truncation=True, max_length=4, padding=True,
                 return_overflowing_tokens=True, return_special_tokens_mask=True)  # fmt: skip
     assert got.tokens() and got.sequence_ids()
