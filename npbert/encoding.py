@@ -38,6 +38,7 @@ class Encoding:
         "length",
         "padding_side",
         "second",
+        "special_ids",
         "vocabulary",
     )
 
@@ -47,8 +48,10 @@ class Encoding:
         first: Pieces,
         second: Pieces | None,
         add_special_tokens: bool,
+        special_ids: tuple[int, int, int],
     ) -> None:
         self.vocabulary = vocabulary
+        self.special_ids = special_ids  # of [CLS], [SEP] and [PAD]
         self.first = first
         self.second = second
         self.add_special_tokens = add_special_tokens
@@ -106,9 +109,9 @@ class Encoding:
 
     @property
     def ids(self) -> list[int]:
-        cls, sep = self.vocabulary.cls_token_id, self.vocabulary.sep_token_id
+        cls, sep, pad = self.special_ids
         second = [] if self.second is None else self.second.ids
-        return self.lay_out(self.first.ids, second, (cls, sep, sep), self.vocabulary.pad_token_id)
+        return self.lay_out(self.first.ids, second, (cls, sep, sep), pad)
 
     @property
     def tokens(self) -> list[str]:
@@ -168,7 +171,8 @@ class Encoding:
         pairs = [(first, second) for first in firsts for second in seconds]
         # Without the first pair, which is this row, and those that share its first text come last.
         pairs = pairs[len(seconds) :] + pairs[1 : len(seconds)]
-        rows = [Encoding(self.vocabulary, *pair, self.add_special_tokens) for pair in pairs]
+        how = self.add_special_tokens, self.special_ids
+        rows = [Encoding(self.vocabulary, *pair, *how) for pair in pairs]
         for row in rows:
             row.pad(self.least_length, self.padding_side)
         return rows

@@ -106,6 +106,10 @@ class PreTrainedTokenizer(Vocabulary):
             self._check_stride(stride, max_length)
         texts, is_batched = texts_of_rows(text, text_pair, is_split_into_words)
 
+        # Once for all rows; they keep them, whatever becomes of the tokenizer.
+        special_ids = self.cls_token_id, self.sep_token_id, self.pad_token_id
+        if padding != "do_not_pad" and self.pad_token_id is None:
+            raise ValueError(f"padding is {padding!r}, but the tokenizer has no pad_token")
         rows: list[Encoding] = []
         rooms: dict[bool, int] = {}  # for texts and for pairs, found out when there is one
         for first_text, second_text in with_progress(texts, len(texts), "texts", progress):
@@ -116,7 +120,7 @@ class PreTrainedTokenizer(Vocabulary):
                 if is_pair not in rooms:
                     rooms[is_pair] = self._room(max_length, is_pair, add_special_tokens)
                 truncate(first, second, rooms[is_pair], truncation, self.truncation_side, stride)
-            rows.append(Encoding(self, first, second, add_special_tokens))
+            rows.append(Encoding(self, first, second, add_special_tokens, special_ids))
         if padding != "do_not_pad" and rows:
             length = max(map(len, rows)) if padding == "longest" else max_length
             if pad_to_multiple_of:
