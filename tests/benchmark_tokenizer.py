@@ -123,7 +123,8 @@ def long_lines() -> None:
                 for length in (250_000, 1_000_000)
             ]
             what = "with offsets" if options else "ids"
-            print(f"a line of {unit!a:10} {what:12} 250,000 {times[0]:.2f} s, 1,000,000 {times[1]:.2f} s")
+            taken = ", ".join(f"{time:.2f} s" for time in times)
+            print(f"a line of {unit!a:10} {what:12} 250,000 and 1,000,000 characters: {taken}")
 
 
 FIRST_CALL = """
@@ -153,7 +154,9 @@ def first_call(rounds: int) -> None:
             run = subprocess.run(command, capture_output=True, check=True, env=environment)
             runs.append([float(number) for number in run.stdout.split()])
     imported, read, called = map(statistics.median, zip(*runs, strict=True))
-    print(f"a new process: import {imported:.0f} ms, vocabulary {read:.0f} ms, call {called:.0f} ms")
+    print(
+        f"a new process: import {imported:.0f} ms, vocabulary {read:.0f} ms, call {called:.0f} ms"
+    )
 
 
 def main() -> None:
