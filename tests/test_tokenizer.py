@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from npbert import fast_tokenizer
+from npbert import AddedToken, fast_tokenizer
 from npbert import tokenizer as stages
 from npbert.tokenizer import (
     BertTokenizer,
@@ -203,6 +203,26 @@ def steps(tokenizer, text):
 def test_work_is_proportional_to_length(trained, unit):
     short, long = steps(trained, unit * 400), steps(trained, unit * 3_200)
     assert long <= 8 * short + 1000  # quadratic would be 64 times as much
+
+
+@pytest.mark.parametrize(
+    "unit", ["<new", "<new>", "<", "中<new>", "<r> ", "<l>", "\u0301<new>", " "]
+)
+@pytest.mark.parametrize("stripping", [False, True])
+def test_work_is_proportional_to_length_with_added_tokens(unit, stripping):
+    tokenizer = BertTokenizer(TINY)
+    tokenizer.add_tokens(["<new>", "<ne", AddedToken("<", normalized=False, single_word=True)])
+    if stripping:
+        tokenizer.add_tokens([AddedToken("<l>", lstrip=True), AddedToken("<r>", rstrip=True)])
+    short, long = steps(tokenizer, unit * 200), steps(tokenizer, unit * 1_600)
+    assert long <= 8 * short + 1000
+
+
+def test_ten_megabytes_in_one_line(trained):
+    assert trained("x" * 10_000_000).input_ids == [trained.cls_token_id, 1, trained.sep_token_id]
+    got = trained("the man, " * 1_100_000, add_special_tokens=False)
+    assert got.input_ids == trained("the man,", add_special_tokens=False).input_ids * 1_100_000
+    assert len(trained("\u0301" * 1_000_000).input_ids) == 2
 
 
 def test_threads_share_a_tokenizer(trained):
