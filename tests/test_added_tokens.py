@@ -62,6 +62,11 @@ def test_where_tokens_are_found(tokenizer):
     assert spans(tokenizer, "theDogman") == [(THE, (0, 3)), (dog, (3, 6)), (MAN, (6, 9))]
     assert spans(tokenizer, "dog") == [(UNK, (0, 3))]
     assert tokenizer.decode([cat, dog]) == "cat Dog"  # an id stands for what it is found as
+    # Once it stood for that it does so for ever, even if it is no longer found that way.
+    assert tokenizer.add_tokens([AddedToken("Cat", normalized=False, lstrip=True), "Dog"]) == 2
+    assert spans(tokenizer, "the Cat cat") == [(THE, (0, 3)), (cat, (3, 7)), (UNK, (8, 11))]
+    assert spans(tokenizer, "DOG") == [(dog, (0, 3))]
+    assert tokenizer.decode([cat, dog]) == "cat dog"
 
 
 def test_the_longest_of_the_leftmost(tokenizer):

@@ -55,6 +55,9 @@ def test_settings(tmp_path):
     assert read.do_lower_case is False and read.model_max_length == 512
     directory_with(path, special_tokens_map={"mask_token": plain})
     assert BertTokenizer.from_pretrained(str(path)).mask_token == "<mask>"
+    # What the caller gives goes before the files.
+    assert BertTokenizer.from_pretrained(path, mask_token="[MASK]").mask_token == "[MASK]"
+    assert BertTokenizer.from_pretrained(path, do_lower_case=True).do_lower_case
 
 
 WORDPIECE = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
