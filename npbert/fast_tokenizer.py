@@ -184,16 +184,20 @@ class FastPipeline(Pipeline):
 
     # ---- a text ----
 
+    def ids_of_part(self, text: str) -> list[int]:
+        """Return the ids of what lies between tokens found in the raw text."""
+        if self.reaches_out and self.needs_stages(text):
+            return [piece.id for piece in self.pieces_of_part(text)]
+        chunks = made_fit_for_split(text).split()
+        return list(chain.from_iterable(map(self.ids_of_chunk.__getitem__, chunks)))
+
     def ids(self, text: str) -> list[int]:
         ids: list[int] = []
         for start, end, token in self.find_raw(text):
-            if token is not None:
-                ids.append(self.id_of_added[token.content])
-            elif self.reaches_out and self.needs_stages(text[start:end]):
-                ids += [piece.id for piece in self.pieces_of_part(text[start:end])]
+            if token is None:
+                ids += self.ids_of_part(text[start:end])
             else:
-                chunks = made_fit_for_split(text[start:end]).split()
-                ids.extend(chain.from_iterable(map(self.ids_of_chunk.__getitem__, chunks)))
+                ids.append(self.id_of_added[token.content])
         return ids
 
     def offsets(self, text: str) -> list[Span]:
@@ -232,14 +236,22 @@ class FastPipeline(Pipeline):
 
     def tokens(self, text: str) -> list[str]:
         """Return every piece as a string: word pieces as in the vocabulary, tokens as found."""
-        return [
-            self.token_of_id[piece.id] if piece.text is None else piece.text
-            for piece in self.pieces(text)
-        ]
+        tokens: list[str] = []
+        for start, end, token in self.find_raw(text):
+            part = text[start:end]
+            if token is not None:
+                tokens.append(part)
+            elif self.find_normalized:
+                pieces = self.pieces_of_part(part)
+                tokens += [piece.text or self.token_of_id[piece.id] for piece in pieces]
+            else:
+                tokens += [self.token_of_id[piece] for piece in self.ids_of_part(part)]
+        return tokens
 
 
 class Places(Sequence):
-    """Where the pieces of texts are: (offsets, word ids), each found out when first asked for.
+    """Where the pieces of texts are, and what: (offsets, word ids, tokens), each list computed when
+    it is first asked for.
 
     A text that came split into words is several texts here: its offsets count from the start of
     each word, and its words are numbered as they came.
@@ -249,12 +261,10 @@ class Places(Sequence):
         self.pipeline, self.texts, self.is_split = pipeline, texts, is_split
 
     def __len__(self) -> int:
-        return 2
+        return 3
 
     def __getitem__(self, index: Any) -> Any:
-        if index not in (0, 1):
-            raise IndexError(index)  # ends an unpacking
-        return self.word_ids if index else self.offsets
+        return getattr(self, ("offsets", "word_ids", "tokens")[index])
 
     @cached_property
     def offsets(self) -> list[Span]:
