@@ -6,12 +6,12 @@ tests/test_tokenizer.py holds it to `Pipeline.pieces`, which is the definition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import accumulate, chain
 from typing import Any
 
 from npbert.character_tables import combining_classes, decompositions, ranges
-from npbert.encoding import Span
+from npbert.encoding import Pieces, Span
 from npbert.tokenizer import LONGEST_WORD, Pipeline
 
 # Nothing in the stages looks across white space: marks are sorted between two characters that are
@@ -185,6 +185,14 @@ class FastPipeline(Pipeline):
         return tuple([number for number, word in words for _ in self.ids_of_word[word]])
 
     # ---- a text ----
+
+    def cut_into_pieces(self, text: str | list[str]) -> Pieces:
+        """Cut one text, or one that came split into words; places are found when asked for."""
+        if isinstance(text, str):
+            locate: Any = partial(Places, self, [text], is_split=False)
+            return Pieces(self.ids(text), locate)
+        locate = partial(Places, self, text, is_split=True)
+        return Pieces([piece for word in text for piece in self.ids(word)], locate)
 
     def ids_of_part(self, text: str) -> list[int]:
         """Return the ids of what lies between tokens found in the raw text."""
