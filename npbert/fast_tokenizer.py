@@ -221,6 +221,8 @@ class FastPipeline(Pipeline):
             else:
                 fit = made_fit_for_split(text[start:end])
                 chunks = fit.split()
+                if chunks == [text]:  # no white space, as in a line of ideographs
+                    return list(self.spans_of_chunk[text])
                 offsets += [
                     (start + shift + first, start + shift + last)
                     for shift, chunk in zip(starts_of_chunks(fit, chunks), chunks, strict=False)
