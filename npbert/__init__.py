@@ -23,6 +23,7 @@ _HOMES = {
     "shipped": ["shipped_checkpoints"],
     "squeezebert": ["SqueezeBertModel", *(f"SqueezeBert{head}" for head in _HEADS)],
     "tasks": ["fill_mask"],
+    "added_tokens": ["AddedToken"],
     "tokenizer": [
         "AutoTokenizer",
         *(

@@ -149,9 +149,11 @@ class AddedTokens:
     def add(self, tokens: Iterable[AddedToken]) -> int:
         """Add tokens and return how many were new, those already in the vocabulary included.
 
-        A token that the vocabulary does not have gets the next id.
+        Tokens that the vocabulary does not have get ids from its size on, or from the highest of
+        a token added before. Where ids have gaps that may be the id of another token.
         """
         added = 0
+        next_id = max(len(self.vocabulary), max(self.id_of.values(), default=-1) + 1)
         for token in tokens:
             if token.special and token.content:
                 self.special.add(token.content)
@@ -159,8 +161,7 @@ class AddedTokens:
             if not token.content or (known is not None and self.token_of_id.get(known) == token):
                 continue
             if known is None:
-                highest = max(self.id_of.values(), default=-1)
-                known = max(len(self.vocabulary), highest + 1)
+                known, next_id = next_id, next_id + 1
             self.id_of[token.content] = known
             self.token_of_id[known] = token
             added += 1

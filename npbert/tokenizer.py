@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from npbert.added_tokens import AddedToken, AddedTokens
@@ -225,7 +224,10 @@ class Pipeline:
         return pieces
 
     def pieces_of_part(self, text: str, shift: int = 0, number: int = 0) -> list[Piece]:
-        """Do so for what lies between tokens found in the raw text, at `shift` and word `number`"""
+        """Do so for what lies between tokens that were found in the raw text.
+
+        It starts at `shift`, and its first word has the number `number`.
+        """
         characters = self.normalize([(character, shift + i) for i, character in enumerate(text)])
         pieces: list[Piece] = []
         for start, end, token in self.find_normalized(text_of(characters)):
@@ -292,10 +294,12 @@ class BertTokenizer(PreTrainedTokenizer):
         added_tokens_decoder: dict[int, AddedToken] | None = None,
         **other_tokens: Any,
     ) -> None:
-        named = {
-            **{"bos_token": None, "eos_token": None, "unk_token": unk_token},
-            **{"sep_token": sep_token, "pad_token": pad_token, "cls_token": cls_token},
-            **{"mask_token": mask_token},
+        named: dict[str, str | AddedToken | None] = {
+            "unk_token": unk_token,
+            "sep_token": sep_token,
+            "pad_token": pad_token,
+            "cls_token": cls_token,
+            "mask_token": mask_token,
         }
         extra = other_tokens.pop("additional_special_tokens", None) or extra_special_tokens or []
         named |= other_tokens | (extra if isinstance(extra, dict) else {})
@@ -358,7 +362,7 @@ class BertTokenizer(PreTrainedTokenizer):
                 self.id_of_token,
                 self.unknown_id,
                 self.added_tokens,
-                self.added_tokens.special if split_special_tokens else (),
+                frozenset(self.added_tokens.special if split_special_tokens else ()),
                 self.do_lower_case,
                 strips,
                 self.tokenize_chinese_chars,
@@ -366,14 +370,7 @@ class BertTokenizer(PreTrainedTokenizer):
         return pipeline
 
     def _cut_into_pieces(self, text: str | list[str], split_special_tokens: bool) -> Pieces:
-        from npbert.fast_tokenizer import Places
-
-        pipeline = self._pipeline(split_special_tokens)
-        if isinstance(text, str):
-            locate: Any = partial(Places, pipeline, [text], is_split=False)
-            return Pieces(pipeline.ids(text), locate)
-        locate = partial(Places, pipeline, text, is_split=True)
-        return Pieces([piece for word in text for piece in pipeline.ids(word)], locate)
+        return self._pipeline(split_special_tokens).cut_into_pieces(text)
 
     def explain(self, text: str, text_pair: str | None = None) -> Explanation:
         """Return what becomes of a text or a pair, stage by stage; print it to read it."""

@@ -97,22 +97,25 @@ def read_arguments(
     if "max_len" in config:
         config.setdefault("model_max_length", config["max_len"])
     stored = config | given
-    added = stored.pop("added_tokens_decoder", None)
     listed = pipeline.get("added_tokens") or []
-    if added is None or obeys_normalizer:
-        added = {token.get("id"): token for token in listed} | (added or {})
-    if "added_tokens_decoder" not in config:  # otherwise the two older files do not count
+    if "added_tokens_decoder" in stored:
+        numbered = list((stored["added_tokens_decoder"] or {}).items())
+    else:  # then the older files count
         older = read_json_if_there(directory, "special_tokens_map.json")
-        stored |= {name: token for name, token in older.items() if not given.get(name)}
-        added = added_tokens_of_version_4(directory, stored) | added
+        for name, token in older.items():
+            if not given.get(name):
+                is_token = isinstance(token, dict) and name != EXTRA[0]
+                stored[name] = added_token(token, name, special=True) if is_token else token
+        numbered = added_tokens_of_version_4(directory, stored)
+        numbered += [(token.get("id"), token) for token in listed]
+    tokens = [(int(number), added_token(token, "an added token")) for number, token in numbered]
+    by_text = {str(token): token for _, token in tokens}
+    before = map(added_token, listed) if obeys_normalizer else ()
+    in_order = [*before, *[token for _, token in sorted(dict(tokens).items())]]
 
     arguments = {name: stored[name] for name in settings if name in stored}
     arguments |= {name: value for name, value in given.items() if name not in (*EXTRA, "vocab")}
-    arguments["added_tokens_decoder"] = {
-        int(number): added_token(token, f"{directory}: added token {number}")
-        for number, token in added.items()
-    }
-    by_text = {str(token): token for token in arguments["added_tokens_decoder"].values()}
+    arguments["added_tokens_decoder"] = dict(enumerate(in_order))
     extra: Any = next((stored[name] for name in EXTRA if stored.get(name)), [])
     named = {name: token for name, token in stored.items() if name.endswith("_token")}
     if isinstance(extra, dict):
@@ -142,20 +145,15 @@ def read_arguments(
     return arguments
 
 
-def added_tokens_of_version_4(directory: str, stored: dict[str, Any]) -> dict[int, Any]:
+def added_tokens_of_version_4(directory: str, stored: dict[str, Any]) -> list[tuple[int, Any]]:
     """Read added_tokens.json, which says nothing but ids: tokens that are special nowhere else."""
-    special = {text_of(token) for name, token in stored.items() if name.endswith("_token")}
+    special = {str(token) for name, token in stored.items() if name.endswith("_token")}
     for name in EXTRA:
-        more = stored.get(name) or []
-        special |= set(map(text_of, more.values() if isinstance(more, dict) else more))
-    numbers = read_json_if_there(directory, "added_tokens.json")
-    return {
-        number: {"content": text, "special": text in special} for text, number in numbers.items()
-    }
-
-
-def text_of(token: Any) -> str:
-    return token.get("content", "") if isinstance(token, dict) else str(token)
+        special |= set(map(str, stored.get(name) or []))
+    return [
+        (number, AddedToken(text, normalized=text not in special, special=text in special))
+        for text, number in read_json_if_there(directory, "added_tokens.json").items()
+    ]
 
 
 def vocabulary_of_pipeline(pipeline: dict[str, Any], where: str) -> dict[str, int]:

@@ -234,10 +234,11 @@ class Vocabulary:
         return self._add([token.as_special() for token in tokens])
 
     def _add(self, tokens: list[AddedToken]) -> int:
-        had = set(self.added_tokens.token_of_id)
+        had = dict(self.added_tokens.token_of_id)
         number = self.added_tokens.add(tokens)
-        for new in self.added_tokens.token_of_id.keys() - had:
-            self.token_of_id[new] = self.added_tokens.token_of_id[new].content
+        for new, token in self.added_tokens.token_of_id.items():
+            if new not in had or had[new].content != token.content:
+                self.token_of_id[new] = token.content
         return number
 
     # ---- from tokens to ids and back ----

@@ -1,7 +1,6 @@
 """npbert/tokenizer.py and its helpers, without the reference: definitions, results, refusals."""
 
 import copy
-import json
 import os
 import pickle
 import subprocess
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from npbert import fast_tokenizer
+from npbert import AddedToken, fast_tokenizer
 from npbert import tokenizer as stages
 from npbert.tokenizer import (
     BertTokenizer,
@@ -23,7 +22,6 @@ from npbert.tokenizer import (
     MobileBertTokenizerFast,
     SqueezeBertTokenizer,
 )
-from npbert.tokenizer_files import read_vocabulary
 
 TINY = Path(__file__).parent.parent / "weights" / "convbert-tiny" / "vocab.txt"
 LINES = [
@@ -207,6 +205,26 @@ def test_work_is_proportional_to_length(trained, unit):
     assert long <= 8 * short + 1000  # quadratic would be 64 times as much
 
 
+@pytest.mark.parametrize(
+    "unit", ["<new", "<new>", "<", "中<new>", "<r> ", "<l>", "\u0301<new>", " "]
+)
+@pytest.mark.parametrize("stripping", [False, True])
+def test_work_is_proportional_to_length_with_added_tokens(unit, stripping):
+    tokenizer = BertTokenizer(TINY)
+    tokenizer.add_tokens(["<new>", "<ne", AddedToken("<", normalized=False, single_word=True)])
+    if stripping:
+        tokenizer.add_tokens([AddedToken("<l>", lstrip=True), AddedToken("<r>", rstrip=True)])
+    short, long = steps(tokenizer, unit * 200), steps(tokenizer, unit * 1_600)
+    assert long <= 8 * short + 1000
+
+
+def test_ten_megabytes_in_one_line(trained):
+    assert trained("x" * 10_000_000).input_ids == [trained.cls_token_id, 1, trained.sep_token_id]
+    got = trained("the man, " * 1_100_000, add_special_tokens=False)
+    assert got.input_ids == trained("the man,", add_special_tokens=False).input_ids * 1_100_000
+    assert len(trained("\u0301" * 1_000_000).input_ids) == 2
+
+
 def test_threads_share_a_tokenizer(trained):
     texts = [f"word{i} été 中文 {'x' * (i % 50)} the man" for i in range(300)]
     expected = [BertTokenizer(TINY).encode(text) for text in texts]
@@ -370,8 +388,8 @@ def test_rows_by_hand(tokenizer):
 
 
 def test_one_tokenizer_under_many_names():
-    assert BertTokenizer is BertTokenizerFast is ConvBertTokenizer
-    assert BertTokenizer is MobileBertTokenizerFast is SqueezeBertTokenizer
+    assert BertTokenizer is BertTokenizerFast is MobileBertTokenizerFast is SqueezeBertTokenizer
+    assert issubclass(ConvBertTokenizer, BertTokenizer)
 
 
 def test_copies(trained):
@@ -380,87 +398,6 @@ def test_copies(trained):
         assert copied.encode("Élève [MASK]") == encoded.input_ids
     assert pickle.loads(pickle.dumps(encoded)).word_ids() == encoded.word_ids()
     assert copy.copy(encoded).input_ids == encoded.input_ids
-
-
-# ---- files ---------------------------------------------------------------------------------
-
-
-def test_lines_of_a_vocabulary(tmp_path):
-    path = tmp_path / "vocab.txt"
-    path.write_bytes("\ufeffa\r\nb \nx\x85y\n\x85\n\u2028\nb\n\nlast\x1c".encode())
-    read = read_vocabulary(path)
-    assert read == {"\ufeffa": 0, "b": 5, "x\x85y": 2, "": 6, "last\x1c": 7}
-    path.write_bytes(b"[PAD]\n\xff\n")
-    with pytest.raises(ValueError, match=r"vocab\.txt: not UTF-8 at byte 6"):
-        BertTokenizer(path)
-
-
-def test_save_and_load(tmp_path):
-    vocabulary = {**{token: number for number, token in enumerate(LINES)}, "": 40, "zz": 33}
-    options = {"do_lower_case": False, "strip_accents": True, "model_max_length": 64,
-               "padding_side": "left", "clean_up_tokenization_spaces": True}  # fmt: skip
-    saved = BertTokenizer(vocabulary, **options)
-    paths = saved.save_pretrained(tmp_path / "new")
-    assert sorted(os.listdir(tmp_path / "new")) == sorted(os.path.basename(p) for p in paths)
-    loaded = BertTokenizer.from_pretrained(tmp_path / "new")
-    assert loaded.get_vocab() == vocabulary and repr(loaded) == repr(saved)
-    assert BertTokenizer.from_pretrained(tmp_path / "new", do_lower_case=True).do_lower_case
-    (path,) = saved.save_vocabulary(tmp_path, "my")
-    assert os.path.basename(path) == "my-vocab.txt" and read_vocabulary(path) == vocabulary
-    for bad in ({"a\nb": 99}, {"a ": 99}, {"a": 10**9}):
-        with pytest.raises(ValueError, match=r"cannot be a line|too sparse"):
-            BertTokenizer({**vocabulary, **bad}).save_vocabulary(tmp_path)
-
-
-def directory_with(path, **files):
-    path.mkdir(exist_ok=True)
-    (path / "vocab.txt").write_text("\n".join([*LINES, "<mask>"]), "utf-8")
-    for name, content in files.items():
-        text = content if isinstance(content, str) else json.dumps(content)
-        (path / f"{name}.json").write_text(text, "utf-8")
-    return path
-
-
-def test_settings(tmp_path):
-    plain = {"content": "<mask>", "lstrip": False, "special": True}
-    path = directory_with(
-        tmp_path, tokenizer_config={"do_lower_case": False, "model_max_length": 512, "other": 1}
-    )
-    read = BertTokenizer.from_pretrained(path)
-    assert read.do_lower_case is False and read.model_max_length == 512
-    directory_with(path, special_tokens_map={"mask_token": plain})
-    assert BertTokenizer.from_pretrained(str(path)).mask_token == "<mask>"
-
-
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ({"tokenizer_config": "{oops"}, r"tokenizer_config\.json.*not JSON"),
-        ({"tokenizer_config": "[]"}, r"tokenizer_config\.json.*list"),
-        ({"special_tokens_map": "\0"}, r"special_tokens_map\.json.*not JSON"),
-        ({"tokenizer_config": {"do_lower_case": "yes"}}, "do_lower_case is 'yes'"),
-        ({"tokenizer_config": {"model_max_length": "512"}}, "model_max_length is '512'"),
-        ({"tokenizer_config": {"mask_token": 3}}, "mask_token is 3, expected a string"),
-        ({"tokenizer_config": {"mask_token": "[X]"}}, r"no mask_token '\[X\]' among its"),
-        ({"special_tokens_map": {"mask_token": {"content": "[MASK]", "lstrip": True}}}, "lstrip"),
-        ({"added_tokens": {"new": 30}}, r"adds the tokens \['new'\]"),
-        ({"special_tokens_map": {"additional_special_tokens": ["<e>"]}}, "'<e>'"),
-    ],
-)
-def test_settings_that_are_refused(tmp_path, files, message):
-    with pytest.raises(ValueError, match=message):
-        BertTokenizer.from_pretrained(directory_with(tmp_path, **files))
-
-
-def test_missing_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r".*no vocab\.txt"):
-        BertTokenizer.from_pretrained(tmp_path)
-    with pytest.raises(FileNotFoundError, match="absent"):
-        BertTokenizer.from_pretrained(tmp_path / "absent")
-    with pytest.raises(FileNotFoundError, match="absent"):
-        BertTokenizer(tmp_path / "absent")
-    with pytest.raises(FileNotFoundError, match="absent"):
-        BertTokenizer(TINY).save_vocabulary(tmp_path / "absent")
 
 
 # ---- refusals ------------------------------------------------------------------------------
@@ -506,11 +443,12 @@ def test_calls_that_are_refused(tokenizer, arguments, options, message):
     ("vocabulary", "options", "message"),
     [
         (3, {}, "vocab is 3"),
-        ({}, {}, r"no unk_token '\[UNK\]', sep_token"),
+        ({}, {}, r"no unk_token '\[UNK\]' among its 0 tokens"),
+        (None, {"unk_token": "<u>"}, "no unk_token '<u>' among its 22 tokens"),
         ({"[PAD]": 0, "[UNK]": 0}, {}, r"'\[PAD\]' and '\[UNK\]' have one id, 0"),
         ({"a": "b"}, {}, "'a' has 'b'"),
         ({"a": -1}, {}, "'a' has -1"),
-        (None, {"mask_token": "<m>"}, "no mask_token '<m>' among its"),
+        (None, {"mask_token": 3}, "mask_token is 3, expected a string"),
         (None, {"mask_token": ""}, "mask_token is '', expected a string that is not empty"),
         (None, {"padding_side": "up"}, "padding_side is 'up'"),
         (None, {"do_lower_case": 2}, "do_lower_case is 2"),

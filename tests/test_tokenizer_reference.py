@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark_tokenizer import sentences
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_tokenizer import ANY, AWKWARD, LINES, TINY
@@ -180,14 +181,30 @@ SAMPLES = [
 ]  # fmt: skip
 
 
+LANGUAGES = sentences()
+
+
 @pytest.mark.parametrize("name", OPTIONS)
-def test_many_scripts(all_characters, name):
+def test_many_languages(all_characters, name):
+    assert len(LANGUAGES) > 60
     mine = BertTokenizer(all_characters, **OPTIONS[name])
     theirs = reference(all_characters, **OPTIONS[name])
-    for text in SAMPLES:
+    for text in [*SAMPLES, *LANGUAGES.values()]:
         for form in ("NFC", "NFD", "NFKC"):
             assert_equal(mine, theirs, unicodedata.normalize(form, text))
-    assert_equal(mine, theirs, " ".join(SAMPLES), "".join(SAMPLES))
+    assert_equal(mine, theirs, " ".join(LANGUAGES.values()), "".join(LANGUAGES.values()))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_words_around_the_longest(name):
+    mine, theirs = BertTokenizer(SMALL, **OPTIONS[name]), reference(SMALL, **OPTIONS[name])
+    whole = {**SMALL, "e" * 100: len(SMALL), "e" * 101: len(SMALL) + 1}
+    in_one = BertTokenizer(whole, **OPTIONS[name]), reference(whole, **OPTIONS[name])
+    for unit in ("e", "é", "e\u0301", "한", "中", "e.", "e\u200b", "İ", "\U0001d15e"):
+        for length in (49, 50, 51, 99, 100, 101, 102, 200):
+            for text in (unit * length, f"the {unit * length}, the", "un" + unit * length):
+                assert_equal(mine, theirs, text)
+                assert_equal(*in_one, text)
 
 
 def stays_in_place(characters):
@@ -463,24 +480,45 @@ def test_odd_vocabulary_files(tmp_path, ending):
         assert BertTokenizer(tmp_path / "new" / "vocab.txt").get_vocab() == mine.get_vocab()
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_transformers_reads_what_is_saved(tmp_path, transformers, name):
-    mine = BertTokenizer(
-        {**SMALL, "<mask>": len(SMALL)}, mask_token="<mask>", model_max_length=9, **OPTIONS[name]
-    )
-    mine.save_pretrained(tmp_path)
-    theirs = transformers.BertTokenizer.from_pretrained(tmp_path)
-    again = BertTokenizer.from_pretrained(tmp_path)
-    for text in (TEXT, "The été <mask> 中 É", "한국 the\u0301"):
-        got = outcome(mine, text, truncation=True, **RETURNED)
-        assert got == outcome(again, text, truncation=True, **RETURNED)
-        assert got == outcome(theirs, text, truncation=True, **RETURNED)
+ODD = {
+    "no mask": [*LINES[:4], *LINES[5:]],
+    "no special token but [UNK]": LINES[1:2] + LINES[5:],
+    "doubled": [*LINES, "the", "[PAD]", "the"],
+    "empty lines": ["", *LINES, "", ""],
+    "special tokens last": [*LINES[5:], *LINES[:5]],
+    "pieces alone": ["##", "##the", "# #", "[UNK]"],
+}
 
 
-def test_reading_what_transformers_saved(tmp_path, transformers):
-    theirs = transformers.BertTokenizer(dict(SMALL), do_lower_case=False, model_max_length=9)
-    theirs.save_pretrained(tmp_path)  # everything but vocab.txt
-    BertTokenizer(SMALL).save_vocabulary(tmp_path)
-    mine = BertTokenizer.from_pretrained(tmp_path)
-    assert not mine.do_lower_case and mine.model_max_length == 9
-    assert outcome(mine, "The man é", **RETURNED) == outcome(theirs, "The man é", **RETURNED)
+@pytest.mark.parametrize("name", ODD)
+def test_odd_vocabularies(tmp_path, transformers, name):
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(ODD[name]) + "\n", "utf-8")
+    mine, theirs = BertTokenizer(path), transformers.BertTokenizer(str(path))
+    assert mine.get_vocab() == theirs.get_vocab()
+    assert (mine.vocab_size, len(mine)) == (theirs.vocab_size, len(theirs))
+    assert mine.all_special_ids == theirs.all_special_ids
+    assert mine.get_added_vocab() == theirs.get_added_vocab()
+    for text in (TEXT, "the##the ## # # [PAD] unaffable", ""):
+        assert outcome(mine, text, **RETURNED) == outcome(theirs, text, **RETURNED)
+    assert mine.add_tokens(["<x>", "the"]) == theirs.add_tokens(["<x>", "the"])
+    assert mine.get_added_vocab() == theirs.get_added_vocab()
+
+
+def test_no_unknown_token(transformers):
+    """The reference takes such a vocabulary and fails on the first unknown word."""
+    vocabulary = {"the": 0, "[CLS]": 1, "[SEP]": 2}
+    theirs = transformers.BertTokenizer(dict(vocabulary))
+    with pytest.raises(Exception, match="Missing"):
+        theirs("man")
+    with pytest.raises(ValueError, match="no unk_token"):
+        BertTokenizer(vocabulary)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfff b", "\ud83d\ude00"])
+def test_lone_surrogates(both, text):
+    mine, theirs = both
+    with pytest.raises(ValueError, match="surrogate"):
+        mine(text)
+    with pytest.raises(Exception):  # noqa: B017 the reference has errors of many kinds
+        theirs(text)
