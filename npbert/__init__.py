@@ -13,8 +13,10 @@ _ALL_HEADS = [*_HEADS, "ForPreTraining", "ForNextSentencePrediction"]  # not of 
 
 # Every public name and the file it is written in: a file is imported when a name is first wanted.
 _HOMES = {
+    "added_tokens": ["AddedToken"],
     "auto": ["AutoConfig", "AutoModel", *(f"AutoModel{head}" for head in _ALL_HEADS)],
     "backend": ["get_backend", "set_backend"],
+    "batch_encoding": ["BatchEncoding"],
     "bert": ["BertModel", *(f"Bert{head}" for head in _ALL_HEADS)],
     "config": ["BertConfig", "ConvBertConfig", "MobileBertConfig", "SqueezeBertConfig"],
     "convbert": ["ConvBertModel", *(f"ConvBert{head}" for head in _HEADS)],
@@ -23,7 +25,6 @@ _HOMES = {
     "shipped": ["shipped_checkpoints"],
     "squeezebert": ["SqueezeBertModel", *(f"SqueezeBert{head}" for head in _HEADS)],
     "tasks": ["fill_mask"],
-    "added_tokens": ["AddedToken"],
     "tokenizer": [
         "AutoTokenizer",
         *(

@@ -6,7 +6,6 @@ The text itself is cut by a subclass, `BertTokenizer` in tokenizer.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from typing import Any
 
 from npbert.batch_encoding import BatchEncoding, check_tensor_type
@@ -32,7 +31,7 @@ class PreTrainedTokenizer(Vocabulary):
 
     _obeys_normalizer = False  # whether the normalizer in a tokenizer.json counts
 
-    model_input_names: Sequence[str]
+    model_input_names: list[str]
     model_max_length: int
     padding_side: str
     split_special_tokens: bool
@@ -296,5 +295,7 @@ class PreTrainedTokenizer(Vocabulary):
         settings = {name: getattr(self, name) for name in SETTINGS}
         if self.model_max_length > LARGEST_LIMIT:
             del settings["model_max_length"]
+        if self.model_input_names == type(self).model_input_names:
+            del settings["model_input_names"]
         settings["tokenizer_class"] = type(self).__name__
         return (*self.save_vocabulary(directory), *write_files(directory, self, settings))

@@ -12,7 +12,7 @@ together, then the tokenizer. What it runs is fast_tokenizer.py, which does the 
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from npbert.added_tokens import AddedToken, AddedTokens
@@ -268,11 +268,12 @@ class BertTokenizer(PreTrainedTokenizer):
     split_special_tokens    do not find special tokens in texts
     extra_special_tokens    special tokens without a name (a list), or with other names (a dict)
     added_tokens_decoder    more tokens, AddedTokens by their ids: they get ids in this order
+    model_input_names       what a call returns unless told otherwise
 
     A ValueError says which argument does not fit; a missing file is a FileNotFoundError.
     """
 
-    model_input_names = ("input_ids", "token_type_ids", "attention_mask")
+    model_input_names = ["input_ids", "token_type_ids", "attention_mask"]  # noqa: RUF012
 
     def __init__(
         self,
@@ -292,6 +293,7 @@ class BertTokenizer(PreTrainedTokenizer):
         split_special_tokens: bool = False,
         extra_special_tokens: Any = None,
         added_tokens_decoder: dict[int, AddedToken] | None = None,
+        model_input_names: Sequence[str] | None = None,
         **other_tokens: Any,
     ) -> None:
         named: dict[str, str | AddedToken | None] = {
@@ -315,6 +317,8 @@ class BertTokenizer(PreTrainedTokenizer):
         ):
             if value not in known:
                 raise ValueError(f"{name} is {value!r}, expected one of {known}")
+        if isinstance(model_input_names, str):
+            raise ValueError(f"model_input_names is {model_input_names!r}, expected a list")
         if model_max_length is None:
             model_max_length = NO_LIMIT
         if not isinstance(model_max_length, (int, float)) or model_max_length < 0:
@@ -327,6 +331,7 @@ class BertTokenizer(PreTrainedTokenizer):
         self.padding_side = padding_side
         self.truncation_side = truncation_side
         self.split_special_tokens = split_special_tokens
+        self.model_input_names = list(model_input_names or type(self).model_input_names)
         self._pipelines: dict[bool, FastPipeline] = {}  # by split_special_tokens
         added = [token for _, token in sorted((added_tokens_decoder or {}).items())]
         super().__init__(

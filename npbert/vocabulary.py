@@ -29,6 +29,7 @@ SETTINGS = (
     "truncation_side",
     "clean_up_tokenization_spaces",
     "split_special_tokens",
+    "model_input_names",
 )
 
 # What decoding joins, within one token and the space before it.

@@ -470,3 +470,11 @@ def test_ids_that_are_refused(tokenizer):
         tokenizer.get_special_tokens_mask([5], [6], already_has_special_tokens=True)
     with pytest.raises(AttributeError, match="offset_mapping"):
         _ = tokenizer("the").offset_mapping
+
+
+def test_model_input_names_say_what_a_call_returns():
+    names = ["input_ids", "token_type_ids"]
+    assert list(BertTokenizer(TINY, model_input_names=names)("the man")) == names
+    assert list(BertTokenizer(TINY)("the man")) == [*names, "attention_mask"]
+    with pytest.raises(ValueError, match="model_input_names is 'input_ids'"):
+        BertTokenizer(TINY, model_input_names="input_ids")

@@ -199,3 +199,17 @@ def test_any_combination_of_files(tmp_path, config, pipeline):
             read = getattr(npbert, name).from_pretrained(directory)
             expected = getattr(transformers, name).from_pretrained(directory)
             assert_same(read, expected)
+
+
+def test_model_input_names_are_kept(tmp_path):
+    names = ["input_ids", "attention_mask"]
+    (tmp_path / "vocab.txt").write_text("\n".join(LINES), "utf-8")
+    theirs = transformers.BertTokenizer.from_pretrained(tmp_path, model_input_names=names)
+    theirs.save_pretrained(tmp_path / "theirs")
+    mine = BertTokenizer.from_pretrained(tmp_path / "theirs")
+    mine.save_pretrained(tmp_path / "mine")
+    again = transformers.BertTokenizer.from_pretrained(tmp_path / "mine")
+    for tokenizer in (theirs, mine, again):
+        assert tokenizer.model_input_names == names
+        assert list(tokenizer("the man")) == names
+        assert "token_type_ids" in tokenizer("the man", return_token_type_ids=True)
