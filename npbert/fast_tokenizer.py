@@ -97,7 +97,9 @@ class FastPipeline(Pipeline):
         self.words_of_chunk = Memory(self.number_words)
         self.token_of_id = {number: token for token, number in self.vocabulary.items()}
         self.alphabet = frozenset("".join(self.vocabulary))
-        self.uneven: set[str] = set()  # characters met that became none, or several
+        # Of the characters met: those that became none or several, and those in sorted_marks().
+        self.uneven: set[str] = set()
+        self.sorted: set[str] = set()
         # Whether a token that is looked for in the normalized text may reach beyond a chunk.
         self.reaches_out = any(
             token.lstrip or token.rstrip or token.content.split() != [token.content]
@@ -114,6 +116,8 @@ class FastPipeline(Pipeline):
         characters, punctuation = self.normalized(chr(code)), ranges("PUNCTUATION")
         if len(characters.replace(" ", "")) != 1:
             self.uneven.add(chr(code))
+        if self.strips and chr(code) in sorted_marks():
+            self.sorted.add(chr(code))
         return "".join([f" {c} " if ord(c) in punctuation else c for c in characters])
 
     def cut_word(self, word: str) -> tuple[int, ...]:
@@ -141,6 +145,13 @@ class FastPipeline(Pipeline):
             return False
         return self.find_normalized.pattern.search(text.translate(self.unspaced)) is not None
 
+    def words_of(self, chunk: str) -> list[str] | None:
+        """Return the words that a chunk becomes, None if it needs the stages one by one."""
+        text = chunk.translate(self.characters)  # first: it is how characters are met
+        if self.find_normalized or (self.sorted and not self.sorted.isdisjoint(chunk)):
+            return None if self.needs_stages(chunk) else text.split()
+        return text.split()
+
     def as_word(self, chunk: str) -> str | None:
         """Return the word that a chunk is if it is what most are: ASCII letters and digits."""
         if chunk.isascii() and chunk.isalnum() and not self.find_normalized:
@@ -151,9 +162,9 @@ class FastPipeline(Pipeline):
         word = self.as_word(chunk)
         if word is not None:
             return self.ids_of_word[word]
-        if self.needs_stages(chunk):
+        words = self.words_of(chunk)
+        if words is None:
             return tuple([piece.id for piece in self.pieces_of_part(chunk)])
-        words = chunk.translate(self.characters).split()
         return tuple(chain.from_iterable(map(self.ids_of_word.__getitem__, words)))
 
     def locate(self, chunk: str) -> tuple[Span, ...]:
@@ -162,9 +173,9 @@ class FastPipeline(Pipeline):
         if word is not None:
             one_piece = len(self.ids_of_word[word]) == 1
             return ((0, len(chunk)),) if one_piece else self.spans_of_word[word]
-        if self.needs_stages(chunk):
+        words = self.words_of(chunk)
+        if words is None:
             return tuple([(piece.start, piece.end) for piece in self.pieces_of_part(chunk)])
-        words = chunk.translate(self.characters).split()
         starts = accumulate(map(len, words), initial=0)
         spans = [
             (start + first, start + last)
@@ -179,10 +190,10 @@ class FastPipeline(Pipeline):
 
     def number_words(self, chunk: str) -> tuple[int, ...]:
         """Return for every piece the number of its word in a chunk."""
-        if self.needs_stages(chunk):
+        words = self.words_of(chunk)
+        if words is None:
             return tuple([piece.word for piece in self.pieces_of_part(chunk)])
-        words = enumerate(chunk.translate(self.characters).split())
-        return tuple([number for number, word in words for _ in self.ids_of_word[word]])
+        return tuple([number for number, word in enumerate(words) for _ in self.ids_of_word[word]])
 
     # ---- a text ----
 
