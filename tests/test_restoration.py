@@ -64,7 +64,10 @@ EXAMPLES = {
     "Hello there, NASA.": ("hello there nasa", "Capital lower, UPPER."),
     "I am A. Nobody!": ("i am a nobody", "Capital lower Capital. Capital!"),
     "“Well,” he said... why?": ("well he said why", "Capital, lower lower. lower?"),
-    "It cost $3.50 (or 1,000%): ok": ("it cost $3.50 or 1,000% ok", "Capital lower lower lower lower: lower"),
+    "It cost $3.50 (or 1,000%): ok": (
+        "it cost $3.50 or 1,000% ok",
+        "Capital lower lower lower lower: lower",
+    ),
     "the U.S. is well-known—isn't it?": (
         "the u.s is well-known isn't it",
         "lower UPPER. lower lower lower lower?",
@@ -72,8 +75,8 @@ EXAMPLES = {
     "spaced , out ; tokens .": ("spaced out tokens", "lower, lower; lower."),
     "my iPhone, McDonald's": ("my iphone mcdonald's", "lower lower, Capital"),
     "'Tis 1990 --- O'Brien": ("tis 1990 o'brien", "Capital lower Capital"),
-    " -- … \"": ("", ""),
-}  # fmt: skip
+    ' -- … "': ("", ""),
+}
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
