@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from npbert.tasks.loading import FEATURE_EXTRACTION, Model, load
-from npbert.tasks.rows import encode, run, texts_of
+from npbert.tasks.rows import encode, run, text_name, texts_of
 from npbert.tokenizer import BertTokenizer
 
 POOLINGS = ("none", "first", "mean")
@@ -44,8 +44,9 @@ def feature_extraction(
         raise ValueError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
     is_list = isinstance(text, (list, tuple))
     rows = []
-    for i, each in enumerate(texts_of(text)):
-        name = f"text {i}" if is_list else "the text"
+    texts = texts_of(text)
+    for i, each in enumerate(texts):
+        name = text_name(i, len(texts))
         rows.append(encode(each, model, tokenizer, None, truncation, max_length, name))
 
     def hidden_states(inputs: dict[str, np.ndarray]) -> np.ndarray:

@@ -22,46 +22,61 @@ Model = str | Path | PreTrainedModel | None  # how the tasks are told which mode
 class Task:
     """What a task needs of a model.
 
-    name: of its function. heads: how the classes that can do it end; a checkpoint is loaded as the
-    first, unless it was saved as another of them. what: what such a model has, in words. unused:
-    tensors with this in their names may be untrained.
+    name: of its function. command: of its command. heads: how the classes that can do it end; a
+    checkpoint is loaded as the first, unless it was saved as another of them. what: what such a
+    model has, in words. unused: tensors with one of these in their names may be untrained.
     """
 
     name: str
+    command: str
     heads: tuple[str, ...]
     what: str
     unused: tuple[str, ...] = ()
 
-    @property
-    def default(self) -> str:
-        """The shipped checkpoint that does it when none is named."""
-        return DEFAULTS[self.name]
-
 
 FILL_MASK = Task(
     "fill_mask",
+    "fill-mask",
     ("ForMaskedLM", "ForPreTraining"),
     "masked-LM head",
     unused=("pooler.", "cls.seq_relationship."),
 )
 TEXT_CLASSIFICATION = Task(
-    "text_classification", ("ForSequenceClassification",), "text classification head"
+    "text_classification",
+    "classify",
+    ("ForSequenceClassification",),
+    "text classification head",
 )
+RESTORE = Task("restore", "restore", ("ForTokenClassification",), "token classification head")
 TOKEN_CLASSIFICATION = Task(
-    "token_classification", ("ForTokenClassification",), "token classification head"
+    "token_classification",
+    "tokens",
+    ("ForTokenClassification",),
+    "token classification head",
 )
-RESTORE = Task("restore", ("ForTokenClassification",), "token classification head")
 QUESTION_ANSWERING = Task(
-    "question_answering", ("ForQuestionAnswering",), "question answering head"
+    "question_answering", "answer", ("ForQuestionAnswering",), "question answering head"
 )
-MULTIPLE_CHOICE = Task("multiple_choice", ("ForMultipleChoice",), "multiple choice head")
+MULTIPLE_CHOICE = Task("multiple_choice", "choose", ("ForMultipleChoice",), "multiple choice head")
 NEXT_SENTENCE = Task(
     "next_sentence",
+    "next",
     ("ForNextSentencePrediction", "ForPreTraining"),
     "next sentence head",
     unused=("cls.predictions.",),
 )
-FEATURE_EXTRACTION = Task("feature_extraction", ("",), "body", unused=("",))  # of any class
+# Any class has a body, so any checkpoint will do, and nothing else needs to be trained.
+FEATURE_EXTRACTION = Task("feature_extraction", "embed", ("",), "body", unused=("",))
+TASKS = (
+    FILL_MASK,
+    TEXT_CLASSIFICATION,
+    RESTORE,
+    TOKEN_CLASSIFICATION,
+    QUESTION_ANSWERING,
+    MULTIPLE_CHOICE,
+    NEXT_SENTENCE,
+    FEATURE_EXTRACTION,
+)
 
 
 def load(
@@ -73,7 +88,7 @@ def load(
     class, for a head that is untrained (naming its tensors), for a loaded model without tokenizer.
     """
     if not isinstance(model, PreTrainedModel):
-        directory = checkpoint_directory(task.default if model is None else model)
+        directory = checkpoint_directory(DEFAULTS[task.name] if model is None else model)
         model, own_tokenizer = _load(task, directory.resolve())
         return model, own_tokenizer if tokenizer is None else tokenizer
     given = type(model).__name__

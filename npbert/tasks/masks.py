@@ -9,7 +9,7 @@ import numpy as np
 from npbert.heads import PreTraining
 from npbert.ops import softmax
 from npbert.tasks.loading import FILL_MASK, Model, load
-from npbert.tasks.rows import Row, best_first, check_count, encode, logits, run, texts_of
+from npbert.tasks.rows import Row, best_first, check_count, encode, logits, run, text_name, texts_of
 from npbert.tokenizer import BertTokenizer
 
 Candidate = dict[str, Any]
@@ -48,8 +48,10 @@ def fill_mask(
     check_count("top_k", top_k, 1, model.config.vocab_size, ", the vocabulary's size")
     candidates = None if targets is None else _target_ids(targets, tokenizer.get_vocab())
     rows = []
-    for each in texts_of(text):
-        rows.append(encode(each, model, tokenizer, truncation=truncation))
+    texts = texts_of(text)
+    for i, each in enumerate(texts):
+        name = text_name(i, len(texts))
+        rows.append(encode(each, model, tokenizer, truncation=truncation, name=name))
         _check_mask(each, rows[-1], tokenizer)
     field = "prediction_logits" if isinstance(model, PreTraining) else "logits"
     results: list[Any] = [None] * len(rows)

@@ -8,7 +8,7 @@ import numpy as np
 
 from npbert.restoration import LABELS, find_words, mend
 from npbert.tasks.loading import RESTORE, Model, load
-from npbert.tasks.rows import ENTRIES, Row, check_text, label_names, logits, longest_row, run
+from npbert.tasks.rows import ENTRIES, Row, label_names, logits, longest_row, run, texts_of
 from npbert.tasks.windows import covering_windows, margin
 from npbert.tokenizer import BertTokenizer
 
@@ -43,9 +43,7 @@ def restore(
             f"{', '.join(LABELS)}"
         )
     is_list = isinstance(text, (list, tuple))
-    texts = list(text) if isinstance(text, (list, tuple)) else [text]
-    for i, each in enumerate(texts):
-        check_text(each, f"text {i}" if is_list else "the text")
+    texts = texts_of(text)
     room = longest_row(model, tokenizer) - tokenizer.num_special_tokens_to_add()
 
     rows: list[Row] = []

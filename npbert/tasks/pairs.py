@@ -9,7 +9,7 @@ import numpy as np
 from npbert.heads import PreTraining
 from npbert.ops import softmax
 from npbert.tasks.loading import MULTIPLE_CHOICE, NEXT_SENTENCE, Model, load
-from npbert.tasks.rows import best_first, check_text, encode, logits, run, texts_of
+from npbert.tasks.rows import best_first, check_text, encode, logits, run, text_name, texts_of
 from npbert.tokenizer import BertTokenizer
 
 NEXT_LABELS = ("IsNext", "NotNext")  # Devlin et al. 2019, section 3.1: classes 0 and 1
@@ -47,7 +47,7 @@ def next_sentence(
             "lists of one length"
         )
     rows = [
-        encode(a, model, tokenizer, b, truncation, name=f"pair {i}" if is_list else "the pair")
+        encode(a, model, tokenizer, b, truncation, name=text_name(i, len(firsts), "pair"))
         for i, (a, b) in enumerate(zip(firsts, seconds))
     ]
     field = "seq_relationship_logits" if isinstance(model, PreTraining) else "logits"
@@ -97,7 +97,7 @@ def multiple_choice(
             raise ValueError(f"the choices are {options!r}, expected at least two texts")
         for place, choice in enumerate(options):
             check_text(choice, f"choice {place}")
-            name = f"the prompt with choice {place}"
+            name = f"{text_name(number, len(prompts), 'prompt')} with choice {place}"
             rows.append(encode(text, model, tokenizer, choice, truncation, name=name))
             places.append((number, place))
     call = logits(model)

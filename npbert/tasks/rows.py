@@ -31,13 +31,18 @@ def check_text(text: Any, name: str = "the text") -> str:
     return text
 
 
-def texts_of(texts: Any, name: str = "text") -> list[str]:
+def text_name(i: int, count: int, kind: str = "text") -> str:
+    """Return what an error calls the text number i of so many."""
+    return f"the {kind}" if count == 1 else f"{kind} {i}"
+
+
+def texts_of(texts: Any, kind: str = "text") -> list[str]:
     """Return one text or a list of them as a list, each checked."""
     if isinstance(texts, (list, tuple)):
-        return [check_text(text, f"{name} {i}") for i, text in enumerate(texts)]
+        return [check_text(text, text_name(i, len(texts), kind)) for i, text in enumerate(texts)]
     if not isinstance(texts, str):
-        raise ValueError(f"{name} is {type(texts).__name__}, expected str or a list of str")
-    return [check_text(texts, f"the {name}")]
+        raise ValueError(f"{kind} is {type(texts).__name__}, expected str or a list of str")
+    return [check_text(texts, f"the {kind}")]
 
 
 def longest_row(model: PreTrainedModel, tokenizer: BertTokenizer) -> int:

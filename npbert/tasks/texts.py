@@ -8,7 +8,16 @@ import numpy as np
 
 from npbert.ops import softmax
 from npbert.tasks.loading import TEXT_CLASSIFICATION, Model, load
-from npbert.tasks.rows import best_first, check_count, check_text, encode, label_names, logits, run
+from npbert.tasks.rows import (
+    best_first,
+    check_count,
+    check_text,
+    encode,
+    label_names,
+    logits,
+    run,
+    text_name,
+)
 from npbert.tokenizer import BertTokenizer
 
 NOT_GIVEN: Any = ""  # as in the pipeline, where top_k=None means all labels
@@ -57,12 +66,12 @@ def text_classification(
     only_best = isinstance(top_k, str)
     if top_k is not None and not only_best:
         check_count("top_k", top_k)
-    apply = _function(function_to_apply, model.config)
+    apply = FUNCTIONS[function_name(function_to_apply, model.config)]
     is_list = isinstance(text, list)
     entries = text if is_list else [text]
     rows = []
     for i, entry in enumerate(entries):
-        name = f"text {i}" if is_list else "the text"
+        name = text_name(i, len(entries))
         first, second = _text_and_pair(entry, name)
         options: dict[str, Any] = {"truncation": truncation, "max_length": max_length}
         rows.append(encode(first, model, tokenizer, second, name=name, **options))
@@ -78,19 +87,20 @@ def text_classification(
     return results if only_best and isinstance(text, str) else results[0]
 
 
-def _function(name: str | None, config: Any) -> Any:
-    if name is None:
+def function_name(function_to_apply: str | None, config: Any) -> str:
+    """Return which of FUNCTIONS makes scores of the logits, or raise a ValueError."""
+    if function_to_apply is None:
         if config.problem_type == "regression":
-            name = "none"
-        elif config.problem_type == "multi_label_classification" or config.num_labels == 1:
-            name = "sigmoid"
-        else:
-            name = "softmax"
-    if not isinstance(name, str) or name.lower() not in FUNCTIONS:
+            return "none"
+        several = config.problem_type == "multi_label_classification"
+        return "sigmoid" if several or config.num_labels == 1 else "softmax"
+    name = str(function_to_apply).lower()
+    if name not in FUNCTIONS:
         raise ValueError(
-            f"function_to_apply is {name!r}, expected None or one of {', '.join(FUNCTIONS)}"
+            f"function_to_apply is {function_to_apply!r}, "
+            f"expected None or one of {', '.join(FUNCTIONS)}"
         )
-    return FUNCTIONS[name.lower()]
+    return name
 
 
 def _text_and_pair(entry: Any, name: str) -> tuple[str, str | None]:

@@ -11,7 +11,17 @@ import numpy as np
 from npbert.ops import softmax
 from npbert.tasks.grouping import STRATEGIES, group
 from npbert.tasks.loading import TOKEN_CLASSIFICATION, Model, load
-from npbert.tasks.rows import Row, check_count, check_text, label_names, logits, longest_row, run
+from npbert.tasks.rows import (
+    Row,
+    check_count,
+    check_text,
+    label_names,
+    logits,
+    longest_row,
+    run,
+    text_name,
+    texts_of,
+)
 from npbert.tasks.windows import windows
 from npbert.tokenizer import BertTokenizer
 
@@ -146,16 +156,14 @@ class _Pieces:
 def _texts(text: Any, is_split: bool) -> tuple[bool, list[Any]]:
     """Return whether the result is a list of results, and the texts or lists of words."""
     if not is_split:
-        if isinstance(text, (list, tuple)):
-            return True, [check_text(each, f"text {i}") for i, each in enumerate(text)]
-        return False, [check_text(text)]
+        return isinstance(text, (list, tuple)), texts_of(text)
     if not isinstance(text, (list, tuple)) or not text:
         raise ValueError(f"text is {text!r}, expected a list of words, or several of them")
     split = list(text) if all(isinstance(words, (list, tuple)) for words in text) else [text]
     for i, words in enumerate(split):
         if not words or not all(isinstance(word, str) for word in words):
-            raise ValueError(f"text {i} is {words!r}, expected a list of words")
-        check_text(" ".join(words), f"text {i}")
+            raise ValueError(f"{text_name(i, len(split))} is {words!r}, expected words")
+        check_text(" ".join(words), text_name(i, len(split)))
     return True, split
 
 
