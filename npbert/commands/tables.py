@@ -1,4 +1,4 @@
-"""Results as aligned lines for a terminal."""
+"""Results as aligned lines for a terminal: a function for each kind, of a result and its entry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def percent(score: float) -> str:
     return f"{score:7.2%}"
 
 
-def candidates(result: Any) -> Iterator[str]:
+def candidates(result: Any, entry: Any = None) -> Iterator[str]:
     """The candidates for a mask, or for each of several."""
     masks = result if isinstance(result[0], list) else [result]
     for number, rows in enumerate(masks, 1):
@@ -48,7 +48,7 @@ def candidates(result: Any) -> Iterator[str]:
         )
 
 
-def labels(result: Any, shares: bool = True) -> Iterator[str]:
+def labels(result: Any, entry: Any = None, shares: bool = True) -> Iterator[str]:
     """Labels with their scores, which are shares of 1, or numbers of any size."""
     return aligned(
         ((percent(row["score"]) if shares else f"{row['score']:.4f}", row["label"])
@@ -57,11 +57,11 @@ def labels(result: Any, shares: bool = True) -> Iterator[str]:
     )  # fmt: skip
 
 
-def choices(result: Any) -> Iterator[str]:
+def choices(result: Any, entry: Any = None) -> Iterator[str]:
     return aligned((percent(row["score"]), row["choice"]) for row in result)
 
 
-def entities(result: Any) -> Iterator[str]:
+def entities(result: Any, entry: Any = None) -> Iterator[str]:
     """Tokens, or what they make together, with label and place."""
     if not result:
         yield "nothing found"
@@ -72,11 +72,13 @@ def entities(result: Any) -> Iterator[str]:
     )
 
 
-def answers(result: Any, context: str) -> Iterator[str]:
+def answers(result: Any, entry: Any) -> Iterator[str]:
     """Answers, each with what stands around it."""
     rows = [result] if isinstance(result, dict) else result
-    return aligned((percent(row["score"]), row["answer"] or "no answer", around(row, context))
-                   for row in rows)  # fmt: skip
+    return aligned(
+        (percent(row["score"]), row["answer"] or "no answer", around(row, entry["context"]))
+        for row in rows
+    )
 
 
 def around(answer: Any, context: str) -> str:

@@ -17,7 +17,7 @@ from npbert.commands import lines, tables
 
 Entry = dict[str, Any]
 Answer = Callable[[list[Entry]], list[Any]]
-Show = Callable[[Entry, Any], Iterator[str]]
+Show = Callable[[Any, Entry], Iterator[str]]
 
 GAP = "___"  # how a gap may be written in a question
 
@@ -27,7 +27,7 @@ def run(
     given: list[Entry],
     parse: Callable[[str], Entry],
     answer: Answer,
-    show: Show,
+    show: Show = lambda result, entry: iter(()),
     heading: Callable[[Entry], str] = lambda entry: entry["text"],
 ) -> None:
     """Answer what was given, or every line of --input, and print the results."""
@@ -41,7 +41,7 @@ def run(
     for number, (entry, result) in enumerate(zip(given, results)):
         if len(given) > 1:
             print("\n" * (number > 0) + tables.printable(heading(entry)))
-        for line in show(entry, result):
+        for line in show(result, entry):
             print(line)
 
 
@@ -56,6 +56,10 @@ def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
         arguments.parser.error(f"the following arguments are required: {missing}")
     if arguments.input is not None and any(texts):
         arguments.parser.error("--input takes the place of texts among the arguments")
+
+
+def texts_given(arguments: argparse.Namespace) -> list[Entry]:
+    return [{"text": text} for text in arguments.text]
 
 
 def column(entries: list[Entry], name: str) -> list[Any]:
@@ -76,9 +80,7 @@ def fill_mask(arguments: argparse.Namespace) -> None:
         result = fill_mask(texts, arguments.model, arguments.top_k, targets)
         return [result] if len(texts) == 1 else result
 
-    given = [{"text": text} for text in arguments.text]
-    show: Show = lambda entry, result: tables.candidates(result)  # noqa: E731
-    run(arguments, given, lines.parse_text, answer, show)
+    run(arguments, texts_given(arguments), lines.parse_text, answer, tables.candidates)
 
 
 def classify(arguments: argparse.Namespace) -> None:
@@ -92,12 +94,11 @@ def classify(arguments: argparse.Namespace) -> None:
         options = {"truncation": arguments.truncation}
         return text_classification(entries, arguments.model, arguments.top_k, name, **options)
 
-    def show(entry: Entry, result: Any) -> Iterator[str]:
+    def show(result: Any, entry: Entry) -> Iterator[str]:
         model, _ = loading.load(loading.TEXT_CLASSIFICATION, arguments.model, None)
-        return tables.labels(result, function_name(name, model.config) != "none")
+        return tables.labels(result, entry, function_name(name, model.config) != "none")
 
-    parse = lines.parse_text
-    given = [{"text": text} for text in arguments.text]
+    parse, given = lines.parse_text, texts_given(arguments)
     if arguments.pairs:
         if len(arguments.text) % 2:
             arguments.parser.error("--pairs needs an even number of texts")
@@ -123,9 +124,7 @@ def tokens(arguments: argparse.Namespace) -> None:
             arguments.stride,
         )
 
-    given = [{"text": text} for text in arguments.text]
-    show: Show = lambda entry, result: tables.entities(result)  # noqa: E731
-    run(arguments, given, lines.parse_text, answer, show)
+    run(arguments, texts_given(arguments), lines.parse_text, answer, tables.entities)
 
 
 def restore(arguments: argparse.Namespace) -> None:
@@ -135,12 +134,11 @@ def restore(arguments: argparse.Namespace) -> None:
     def answer(entries: list[Entry]) -> list[Any]:
         return restore(column(entries, "text"), arguments.model)
 
-    given = [{"text": text} for text in arguments.text]
-    if arguments.input is None and not arguments.json:
-        for text in answer(given):
-            print(text)
+    given = texts_given(arguments)
+    if arguments.input is None and not arguments.json:  # the text is all there is to show
+        print("\n".join(answer(given)))
         return
-    run(arguments, given, lines.parse_text, answer, lambda entry, result: iter(()))
+    run(arguments, given, lines.parse_text, answer)
 
 
 def answer(arguments: argparse.Namespace) -> None:
@@ -168,7 +166,7 @@ def answer(arguments: argparse.Namespace) -> None:
         given,
         lines.parse_columns("question", "context"),
         answer,
-        lambda entry, result: tables.answers(result, entry["context"]),
+        tables.answers,
     )
 
 
@@ -182,7 +180,7 @@ def choose(arguments: argparse.Namespace) -> None:
 
     given = [{"prompt": arguments.prompt, "choices": arguments.choices}]
     parse = lines.parse_columns("prompt", rest="choices")
-    run(arguments, given, parse, answer, lambda entry, result: tables.choices(result))
+    run(arguments, given, parse, answer, tables.choices)
 
 
 def next_sentence(arguments: argparse.Namespace) -> None:
@@ -195,7 +193,7 @@ def next_sentence(arguments: argparse.Namespace) -> None:
 
     given = [{"first": arguments.first, "second": arguments.second}]
     parse = lines.parse_columns("first", "second")
-    run(arguments, given, parse, answer, lambda entry, result: tables.labels(result))
+    run(arguments, given, parse, answer, tables.labels)
 
 
 def embed(arguments: argparse.Namespace) -> None:
@@ -211,14 +209,14 @@ def embed(arguments: argparse.Namespace) -> None:
         vectors = feature_extraction(texts, arguments.model, arguments.pooling, **options)
         return [np.round(each.astype(np.float64), 7).tolist() for each in vectors]
 
-    def show(entry: Entry, result: Any) -> Iterator[str]:
+    def show(result: Any, entry: Entry) -> Iterator[str]:
         if arguments.pooling != "none":
             return tables.vector(result)
         _, tokenizer = loading.load(loading.FEATURE_EXTRACTION, arguments.model, None)
         tokens = tokenizer(entry["text"], truncation=True, max_length=len(result[0])).tokens()
         return tables.matrix(result[0], tokens)
 
-    given = [{"text": text} for text in arguments.text]
+    given = texts_given(arguments)
     several = len(given) > 1 and arguments.pooling != "none"
     if several and not arguments.json and arguments.input is None:
         for line in tables.similarities(answer(given), arguments.text):
