@@ -8,7 +8,8 @@ predicted labels back:
                             <- apply        Capital  lower,   UPPER.
 
 A word is what stands between white space and dashes, without the quotation marks, brackets and
-punctuation at its ends: "don't", "well-known", "3.5" and "$100" are words.
+punctuation at its ends: "don't", "well-known", "3.5" and "$100" are words. A dash between two words
+counts as a comma after the first.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ MARKS = ("", ",", ".", "?", "!", ";", ":")
 LABELS = tuple(case + mark for case in CASES for mark in MARKS)  # a label's place is its class
 _PARTS = {case + mark: (case, mark) for case in CASES for mark in MARKS}
 
+_DASHES = {ord(dash): "," for dash in "–—"}
+_POSSESSIVE = re.compile(r"['’]s$", re.IGNORECASE)
 _CHUNK = re.compile(r"(?:(?!--)[^\s–—])+")  # a dash parts words, a hyphen does not
 _CLOSING = "\"'”’)]}»›*_"
 _EDGES = ",.?!;:…" + "\"'“”‘’„‚`()[]{}<>«»‹›*_-"
@@ -47,15 +50,21 @@ def take_apart(text: str) -> tuple[list[str], list[str]]:
     spans = find_words(text)
     words, labels = [], []
     for (start, end), following in zip(spans, marks_after(text, spans)):
-        words.append(text[start:end].lower())
+        words.append(bare(text[start:end]))
         labels.append(label_of_word(text[start:end], following))
     return words, labels
+
+
+def bare(word: str) -> str:
+    """Return a word as a model reads it: in lower case, with a straight apostrophe."""
+    return word.lower().replace("’", "'")
 
 
 def marks_after(text: str, spans: list[tuple[int, int]]) -> list[str]:
     """Return for each word the first mark between it and the next word, "" where there is none."""
     ends = [*(start for start, _ in spans[1:]), len(text)]
-    between = [text[end:stop] for (_, end), stop in zip(spans, ends)]
+    between = [text[end:stop].replace("--", "—") for (_, end), stop in zip(spans, ends)]
+    between = [part.translate(_DASHES) for part in between]
     return [next((c for c in part if c in MARKS), "") for part in between]
 
 
@@ -63,12 +72,13 @@ def label_of_word(word: str, following: str = "") -> str:
     """Return the label of a word as it is written, and the punctuation that follows it.
 
     "Capital" is a word whose first letter is one, "UPPER" a word of at least two letters that are
-    all capitals; what neither can say ("iPhone") is "lower". Raises ValueError for a mark that no
-    label has.
+    all capitals, but for an 's; what neither can say ("iPhone") is "lower". Raises ValueError for a
+    mark that no label has.
     """
     if following not in MARKS:
         raise ValueError(f"following is {following!r}, expected one of {MARKS}")
-    letters = [c for c in word if c.lower() != c or c.upper() != c]
+    root = _POSSESSIVE.sub("", word)
+    letters = [c for c in root if c.lower() != c or c.upper() != c]
     capitals = [c.lower() != c for c in letters]
     if len(letters) > 1 and all(capitals):
         return "UPPER" + following
@@ -81,7 +91,8 @@ def mend_word(word: str, label: str) -> tuple[str, str]:
         raise ValueError(f"label is {label!r}, expected one of {', '.join(LABELS)}")
     case, mark = _PARTS[label]
     if case == "UPPER":
-        return word.upper(), mark
+        root = _POSSESSIVE.sub("", word)
+        return root.upper() + word[len(root) :], mark
     if case == "Capital":
         for place, c in enumerate(word):
             if c.upper() != c:

@@ -70,11 +70,12 @@ EXAMPLES = {
     ),
     "the U.S. is well-known—isn't it?": (
         "the u.s is well-known isn't it",
-        "lower UPPER. lower lower lower lower?",
+        "lower UPPER. lower lower, lower lower?",
     ),
     "spaced , out ; tokens .": ("spaced out tokens", "lower, lower; lower."),
     "my iPhone, McDonald's": ("my iphone mcdonald's", "lower lower, Capital"),
-    "'Tis 1990 --- O'Brien": ("tis 1990 o'brien", "Capital lower Capital"),
+    "'Tis 1990 --- O'Brien": ("tis 1990 o'brien", "Capital lower, Capital"),
+    "NASA’s men, I’M IT'S": ("nasa's men i'm it's", "UPPER lower, UPPER UPPER"),
     ' -- … "': ("", ""),
 }
 
@@ -91,7 +92,8 @@ def test_words_and_labels_of_written_text(text):
         ("hello  (there)\nworld", "Capital lower, UPPER.", "Hello  (there),\nWORLD."),
         ("Hello, there", "lower. lower.", "Hello, there."),
         ('he said "no" twice', "Capital lower lower, lower.", 'He said "no", twice.'),
-        ("my iPhone — ßa", "lower Capital Capital", "my iPhone — SSa"),
+        ("my iPhone — ßa", "lower Capital, Capital", "my iPhone — SSa"),
+        ("nasa's -- it’s", "UPPER. UPPER.", "NASA's -- IT’s."),
         ("", "", ""),
     ],
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.restoration import LABELS, find_words, mend
+from npbert.restoration import LABELS, bare, find_words, mend
 from npbert.tasks.loading import RESTORE, Model, load
 from npbert.tasks.rows import ENTRIES, Row, label_names, logits, longest_row, run, texts_of
 from npbert.tasks.windows import covering_windows, margin
@@ -51,7 +51,7 @@ def restore(
     word_ids: list[list[Any]] = []  # of each text: for every piece the number of its word
     for number, each in enumerate(texts):
         encoded = tokenizer(
-            [each[start:end].lower() for start, end in find_words(each)],
+            [bare(each[start:end]) for start, end in find_words(each)],
             is_split_into_words=True,
             add_special_tokens=False,
         )
