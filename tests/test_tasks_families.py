@@ -4,6 +4,7 @@ That the numbers are right is shown against transformers in test_tasks_reference
 """
 
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -253,8 +254,21 @@ def test_every_task_has_a_default_checkpoint():
         load(task, None, None)
 
 
-def test_progress_is_shown_when_it_is_asked_for(directories, capsys):
-    npbert.text_classification(TEXTS, directories("text_classification", "Bert"), progress=True)
-    assert f"{len(TEXTS)}/{len(TEXTS)} texts" in capsys.readouterr().err
-    npbert.text_classification(TEXTS * 9, directories("text_classification", "Bert"))
+def test_progress_is_shown_when_it_is_asked_for(directories, capsys, monkeypatch):
+    classifier = directories("text_classification", "Bert")
+    npbert.text_classification(TEXTS, classifier, progress=True)
+    assert f"{len(TEXTS)}/{len(TEXTS)}" in capsys.readouterr().err
+    monkeypatch.setattr("npbert.progress.PATIENCE", 0)
+    npbert.text_classification(TEXTS, classifier)
     assert capsys.readouterr().err == ""  # no terminal
+
+
+def test_a_terminal_sees_progress_of_several_texts(directories, capsys, monkeypatch):
+    classifier = directories("text_classification", "Bert")
+    monkeypatch.setattr("npbert.progress.PATIENCE", 0)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    npbert.text_classification(TEXTS[0], classifier)
+    npbert.text_classification(TEXTS, classifier, progress=False)
+    assert capsys.readouterr().err == ""
+    npbert.text_classification(TEXTS, classifier)
+    assert f"{len(TEXTS)}/{len(TEXTS)}" in capsys.readouterr().err

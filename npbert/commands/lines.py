@@ -29,25 +29,33 @@ def answer_lines(
     is the entry with its "result". A line that either of them refuses is a ValueError that names
     its number; what comes before it is written.
     """
-    from npbert.tasks.progress import Progress
+    from npbert.progress import progress
 
     answer([])  # a wrong option is no line's fault
-    source = "standard input" if path == "-" else path
-    show = sys.stderr.isatty() and not sys.stdout.isatty()
     sys.stdout.flush()
     # A buffer of its own, as large as any line, is emptied by one write at the end of each.
-    with (
-        open(sys.stdout.fileno(), "wb", buffering=LARGEST_LINE, closefd=False) as out,
-        Progress(None, show, "lines") as bar,
-    ):
-        done = 0
-        for lines in chunks(path):
-            for entry, result in _answered(lines, parse, answer, source, done + 1):
-                line = json.dumps(entry | {"result": result}) + "\n"
-                out.write(line.encode())
-                out.flush()
-                bar.advance()
-            done += len(lines)
+    with open(sys.stdout.fileno(), "wb", buffering=LARGEST_LINE, closefd=False) as out:
+        for entry, result in progress(_answers(path, parse, answer), *_length(path)):
+            out.write(json.dumps(entry | {"result": result}).encode() + b"\n")
+            out.flush()
+
+
+def _length(path: str) -> tuple[int, str, bool | None]:
+    """Return how many lines there are, in what, and whether a bar can be shown of them."""
+    if path == "-" or sys.stdout.isatty() or not sys.stderr.isatty():
+        return 0, "lines", False
+    with Path(path).open("rb") as file:
+        return sum(1 for _ in file), "lines", None
+
+
+def _answers(
+    path: str, parse: Callable[[str], Entry], answer: Callable[[list[Entry]], list[Any]]
+) -> Iterator[tuple[Entry, Any]]:
+    source = "standard input" if path == "-" else path
+    done = 0
+    for lines in chunks(path):
+        yield from _answered(lines, parse, answer, source, done + 1)
+        done += len(lines)
 
 
 def _answered(

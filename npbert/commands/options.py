@@ -121,8 +121,8 @@ def add_classify(commands: Any) -> None:
         "classify",
         "tasks.classify",
         "say which label a text has",
-        "Say which label a text has, with scores. The shipped model tells whether a sentence is as\n"
-        "somebody wrote it, or was disturbed: a word doubled, dropped, in a wrong form, or two\n"
+        "Say which label a text has, with scores. The shipped model tells whether a sentence is\n"
+        "as somebody wrote it, or was disturbed: a word doubled, dropped, in a wrong form, or two\n"
         "neighbours swapped.",
         '  npbert classify "He go to to school."',
     )

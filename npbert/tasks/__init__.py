@@ -11,7 +11,6 @@ and what they have in common:
     rows.py      texts to rows of ids; rows in batches through the model, and back in order
     windows.py   a text that is longer than the model, in overlapping windows
     grouping.py  labelled tokens to words and entities
-    progress.py  the bar for many texts
 """
 
 from __future__ import annotations

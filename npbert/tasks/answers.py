@@ -47,7 +47,7 @@ def question_answering(
     handle_impossible_answer: let "" be an answer, scored by how much every window speaks for none.
     align_to_words: let an answer begin and end where words do.
     tokenizer: for a model that was not loaded from a directory.
-    progress: show a bar; None: for many questions, where standard error is a terminal.
+    progress: show a bar; None: after a second, where standard error is a terminal.
 
     Returns the best answer, {"score": probability, "start" and "end": in the context, in
     characters, "answer": the text between}; with top_k above 1 a list of answers; for lists, a list

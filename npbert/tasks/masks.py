@@ -34,7 +34,7 @@ def fill_mask(
     targets: only these word pieces are considered; their probabilities stay what they are.
     tokenizer: for a model that was not loaded from a directory.
     truncation: cut a text that is longer than the model can take, instead of refusing it.
-    progress: show a bar; None: for many texts, where standard error is a terminal.
+    progress: show a bar; None: after a second, where standard error is a terminal.
 
     Returns the candidates, best first: {"score": probability, "token": id, "token_str": piece,
     "sequence": the text with the piece in it}. For a text with several masks, a list of candidates

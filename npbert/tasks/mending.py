@@ -27,7 +27,7 @@ def restore(
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model, whose
         labels are those of npbert.restoration; None means the shipped one.
     tokenizer: for a model that was not loaded from a directory.
-    progress: show a bar; None: for many texts, where standard error is a terminal.
+    progress: show a bar; None: after a second, where standard error is a terminal.
 
     A text that is longer than the model can take is read in windows that overlap by half, and every
     word is labelled where it stands farthest from the edge of a window.

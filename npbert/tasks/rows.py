@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from npbert.models import PreTrainedModel
-from npbert.tasks.progress import Progress
+from npbert.progress import progress
 from npbert.tokenizer import BertTokenizer
 
 # A row is what a model takes for one text: ids, type ids and mask, each a list of T numbers.
@@ -84,30 +84,35 @@ def encode(
 def run(
     call: Callable[[dict[str, np.ndarray]], np.ndarray],
     rows: Sequence[Row],
-    progress: bool | None = None,
+    show: bool | None = None,
     what: str = "texts",
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Iterable[tuple[int, np.ndarray]]:
     """Run rows in batches; yield (number of the row, its part of the output), shortest rows first.
 
-    call: takes inputs by name, [B, T] each, and returns an array [B, ...].
-
-    Only rows of one length share a batch. In ConvBERT the convolutions, and in MobileBERT the
-    trigram of the last token, see the padding: with padded batches what is said of a text would
-    depend on the texts beside it.
+    call: takes inputs by name, [B, T] each, and returns an array [B, ...]. show: a progress bar,
+    by default where standard error is a terminal and there is more than one row.
     """
+    if show is None and len(rows) < 2:
+        show = False
+    return progress(_run(call, rows), len(rows), what, show)
 
+
+def _run(
+    call: Callable[[dict[str, np.ndarray]], np.ndarray], rows: Sequence[Row]
+) -> Iterator[tuple[int, np.ndarray]]:
+    # Only rows of one length share a batch. In ConvBERT the convolutions, and in MobileBERT the
+    # trigram of the last token, see the padding: with padded batches what is said of a text would
+    # depend on the texts beside it.
     def length(i: int) -> int:
         return len(rows[i]["input_ids"])
 
-    with Progress(len(rows), progress, what) as bar:
-        for T, group in groupby(sorted(range(len(rows)), key=length), length):
-            same = list(group)
-            size = max(1, BATCH_TOKENS // T)
-            for start in range(0, len(same), size):
-                batch = same[start : start + size]
-                inputs = {name: np.array([rows[i][name] for i in batch]) for name in ENTRIES}
-                yield from zip(batch, call(inputs))
-                bar.advance(len(batch))
+    for T, group in groupby(sorted(range(len(rows)), key=length), length):
+        same = list(group)
+        size = max(1, BATCH_TOKENS // T)
+        for start in range(0, len(same), size):
+            batch = same[start : start + size]
+            inputs = {name: np.array([rows[i][name] for i in batch]) for name in ENTRIES}
+            yield from zip(batch, call(inputs))
 
 
 def logits(model: PreTrainedModel, field: str = "logits") -> Callable[[Any], np.ndarray]:

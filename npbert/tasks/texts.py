@@ -53,7 +53,7 @@ def text_classification(
     tokenizer: for a model that was not loaded from a directory.
     truncation: cut a text that is longer than the model can take (True; of a pair "only_first" or
         "only_second"), instead of refusing it; max_length: in tokens, if not what the model takes.
-    progress: show a bar; None: for many texts, where standard error is a terminal.
+    progress: show a bar; None: after a second, where standard error is a terminal.
 
     A label is {"label": name, "score": number}. As in transformers the result for one string is a
     list, of the best label or of top_k; for one pair without top_k it is the label itself; for a

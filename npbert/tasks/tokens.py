@@ -53,7 +53,7 @@ def token_classification(
     stride: read a text that is longer than the model can take in windows that share so many tokens,
         instead of reading its beginning alone; needs an aggregation_strategy.
     tokenizer: for a model that was not loaded from a directory.
-    progress: show a bar; None: for many texts, where standard error is a terminal.
+    progress: show a bar; None: after a second, where standard error is a terminal.
 
     Returns a list of entities: {"entity": label, "score": probability, "index": place of the token
     in its row, "word": token, "start" and "end": in the text, in characters}; aggregated ones have
