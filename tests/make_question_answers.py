@@ -46,7 +46,7 @@ CALLS = {
     "impossible, top_k": (
         "Who?",
         LONG,
-        {"handle_impossible_answer": True, "top_k": 30, "max_answer_len": 3},
+        {"handle_impossible_answer": True, "top_k": 99, "max_answer_len": 1},
     ),
     "[CLS] in the question": ("who [CLS]?", "The cat sat on the mat", {"top_k": 2}),
     "special tokens, odd characters": (

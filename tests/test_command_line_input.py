@@ -57,6 +57,12 @@ def test_every_line_has_its_result_in_its_place(run, directories):
         assert entry["result"][0]["score"] == pytest.approx(best["score"], rel=1e-5)
 
 
+def test_lines_are_whole_wherever_reading_stops(run):
+    texts = ["cat" + "\u0301" * (7 * i % 1000) + " \u00e9" for i in range(200)]  # 130 KB
+    status, written, _ = run("classify", "\n".join(texts))
+    assert status == 0 and [entry["text"] for entry in written] == texts
+
+
 @pytest.mark.parametrize(
     "content, texts",
     [

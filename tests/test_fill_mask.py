@@ -44,6 +44,13 @@ def test_several_masks_give_a_list_for_each_and_show_special_tokens(checkpoint):
     assert first[0]["sequence"] == f"[CLS] {piece} cat [MASK] [SEP]"
 
 
+def test_padding_is_left_out_of_the_sequence(checkpoint):
+    """Both what the text holds and what is filled in."""
+    first, _ = fill_mask("[MASK] [PAD] cat [MASK]", checkpoint, targets=["[PAD]", "dog"])
+    sequences = {row["token_str"]: row["sequence"] for row in first}
+    assert sequences == {"[PAD]": "[CLS] cat [MASK] [SEP]", "dog": "[CLS] dog cat [MASK] [SEP]"}
+
+
 def test_a_list_of_texts_gives_a_list(checkpoint):
     texts = ["the [MASK] sat", "a [MASK]"]
     assert fill_mask(texts, checkpoint) == [fill_mask(text, checkpoint) for text in texts]

@@ -210,6 +210,13 @@ def test_a_loaded_model_is_taken(directories, task):
     assert_same(call(task, "a cat", "a dog", model), call(task, "a cat", "a dog", directory))
 
 
+def test_a_body_is_taken_out_of_any_checkpoint_without_a_word(directories, recwarn):
+    for task in ("fill_mask", "question_answering", "multiple_choice"):
+        assert call("feature_extraction", "a", "a", directories(task, "Bert")).shape == (1, 3, 24)
+    npbert.feature_extraction("a")  # the shipped one
+    assert not recwarn.list
+
+
 def test_features_of_a_loaded_model_are_those_of_its_body(directories):
     directory = directories("text_classification", "SqueezeBert")
     model = npbert.SqueezeBertForSequenceClassification.from_pretrained(directory)

@@ -195,7 +195,7 @@ def test_token_classification(directories, family, strategy):
     directory = directories("token-classification", family)
     options = {"aggregation_strategy": strategy}
     reference = pipeline("token-classification", directory)
-    for text in (TEXTS, TEXTS[2], [TEXTS[4]]):
+    for text in (TEXTS, TEXTS[2], [TEXTS[4]]):  # "O" is left out
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the last of the texts is cut
             ours = npbert.token_classification(text, directory, **options)
@@ -211,7 +211,7 @@ def test_token_classification(directories, family, strategy):
 @pytest.mark.parametrize("stride", [0, 9])
 def test_token_classification_in_windows(directories, family, strategy, stride):
     directory = directories("token-classification", family)
-    options = {"aggregation_strategy": strategy, "stride": stride, "ignore_labels": ["MISC"]}
+    options = {"aggregation_strategy": strategy, "stride": stride, "ignore_labels": ["B-PER"]}
     texts = [TEXTS[0], TEXTS[6], "unlightable, nawoting. " * 3]
     theirs = pipeline("token-classification", directory)(texts, **options)
     assert_same(npbert.token_classification(texts, directory, **options), theirs)
@@ -223,7 +223,7 @@ def test_token_classification_of_words(directories):
     words = ["The", "cat's", "new york", "naïve", "unlight"]
     for text in (words, [words, ["a", "dog"]]):
         for options in ({}, {"delimiter": "--", "aggregation_strategy": "first"}):
-            options = {"is_split_into_words": True, **options}
+            options = {"is_split_into_words": True, "ignore_labels": [], **options}
             ours = npbert.token_classification(text, directory, **options)
             assert_same(ours, reference(text, **options))
 
@@ -233,11 +233,11 @@ PIECES = "The cat UNlightable new-york, é e\u0301 \u00ad ☃ 東京 ?! [MASK] �
 
 @settings(max_examples=40)
 @given(
-    parts=st.lists(st.sampled_from([*PIECES, " ", "  "]), min_size=1, max_size=9),
+    parts=st.lists(st.sampled_from([*PIECES, " ", "  ", " "]), max_size=9),
     strategy=st.sampled_from(STRATEGIES),
 )
 def test_token_classification_of_any_text(directories, parts, strategy):
-    text = "cat".join(parts)
+    text = "the " + "".join(parts)
     directory = directories("token-classification", "Bert")
     options = {"aggregation_strategy": strategy, "ignore_labels": []}
     with warnings.catch_warnings():
