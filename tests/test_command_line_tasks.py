@@ -134,6 +134,7 @@ def test_a_context_is_read_from_a_file(run, tmp_path):
     there = run("answer", "what?", CONTEXT)
     assert run("answer", "what?", "--context-file", str(tmp_path / "context.txt")) == there
     assert run("answer", "what?", "--context-file", str(tmp_path / "nowhere"))[0] == 2
+    assert run("answer", "what?", CONTEXT, "--context-file", "-")[0] == 2
 
 
 def test_several_texts_are_compared(run):

@@ -5,11 +5,14 @@ That the numbers are those of transformers is shown in test_tasks_reference.py.
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from task_checkpoints import labelled, make_checkpoint
 
 import npbert
 from npbert import feature_extraction, multiple_choice, next_sentence, text_classification
 from npbert.ops import softmax
+from npbert.tasks.rows import best_first
 
 IDS = [2, 5, 7, 3]  # [CLS] the cat [SEP]
 
@@ -103,6 +106,7 @@ CLASSIFICATION_WRONG = {
     "function": ({"function_to_apply": "tanh"}, "is 'tanh', expected None or one of sigmoid"),
     "top_k": ({"top_k": 0}, "top_k is 0, expected at least 1"),
     "top_k bool": ({"top_k": True}, "top_k is True"),
+    "top_k text": ({"top_k": "2"}, "top_k is '2'"),
     "keys": ({"text": {"text": "a", "pair": "b"}}, "keys .*'pair'.*expected text and text_pair"),
     "no text": ({"text": {"text_pair": "b"}}, "expected text and text_pair"),
     "three": ({"text": ("a", "b", "c")}, "the text is tuple, expected str, a pair"),
@@ -220,3 +224,13 @@ def test_features_and_their_poolings(make):
 def test_an_unknown_pooling_is_refused(make):
     with pytest.raises(ValueError, match="pooling is 'max', expected one of none, first, mean"):
         feature_extraction("a", make("Bert", "Model"), pooling="max")
+
+
+# ---- what they share -----------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.integers(1, 25))
+def test_of_equal_scores_the_first_comes_first(scores, top_k):
+    places = sorted(range(len(scores)), key=lambda place: (-scores[place], place))
+    assert best_first(np.array(scores, float), top_k) == places[:top_k]
+    assert best_first(np.array(scores, float), None) == places

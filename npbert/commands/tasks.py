@@ -142,7 +142,9 @@ def restore(arguments: argparse.Namespace) -> None:
 
 
 def answer(arguments: argparse.Namespace) -> None:
-    if arguments.context_file is not None and arguments.context is None:
+    if arguments.context_file is not None:
+        if arguments.context is not None:
+            arguments.parser.error("--context-file takes the place of CONTEXT")
         arguments.context = _read(arguments.context_file)
     prepare(arguments, "QUESTION, CONTEXT", arguments.question, arguments.context)
     from npbert.tasks.answers import question_answering

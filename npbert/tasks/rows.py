@@ -134,7 +134,10 @@ def label_names(model: PreTrainedModel) -> dict[int, str]:
 
 def best_first(scores: np.ndarray, top_k: int | None) -> list[int]:
     """Return the places of the `top_k` largest scores, or of all, largest first."""
-    return np.argsort(-scores, kind="stable")[:top_k].tolist()
+    places = np.arange(len(scores))
+    if top_k is not None and top_k < len(scores):  # sorting a whole vocabulary would take longer
+        places = places[scores >= np.partition(scores, -top_k)[-top_k]]
+    return places[np.argsort(-scores[places], kind="stable")][:top_k].tolist()
 
 
 def check_count(name: str, count: Any, low: int = 1, high: float = np.inf, why: str = "") -> None:

@@ -63,7 +63,7 @@ def text_classification(
     of range, and for a model without a trained head.
     """
     model, tokenizer = load(TEXT_CLASSIFICATION, model, tokenizer)
-    only_best = isinstance(top_k, str)
+    only_best = isinstance(top_k, str) and top_k == NOT_GIVEN
     if top_k is not None and not only_best:
         check_count("top_k", top_k)
     apply = FUNCTIONS[function_name(function_to_apply, model.config)]
