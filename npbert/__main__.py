@@ -14,11 +14,11 @@ INTERRUPTED = 130  # the exit status that a shell gives for Ctrl-C
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = make_parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     warnings.showwarning = _show_warning
     try:
+        arguments = make_parser().parse_args(argv)
         arguments.run(arguments)
         sys.stdout.flush()
     except (ValueError, OSError, ImportError) as error:
