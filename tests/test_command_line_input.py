@@ -156,6 +156,11 @@ def test_input_takes_the_place_of_texts(directories, capsys):
 # ---- as processes --------------------------------------------------------------------------
 
 
+def heed_interruptions():
+    """Undo what a shell does to what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def process(directories):
     """Start `npbert classify --input -` with pipes; end it in any case."""
@@ -170,6 +175,7 @@ def process(directories):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                preexec_fn=heed_interruptions if os.name == "posix" else None,
             )
         )
         return started[-1]
@@ -178,7 +184,7 @@ def process(directories):
     for each in started:
         each.kill()
         each.wait()
-        for pipe in (each.stdin, each.stdout, each.stderr):
+        for pipe in filter(None, (each.stdin, each.stdout, each.stderr)):
             pipe.close()
 
 
@@ -202,9 +208,9 @@ def test_an_interruption_leaves_whole_lines(process):
     try:
         first = running.stdout.readline()
         running.send_signal(signal.SIGINT)
-        rest = running.stdout.read()
-        err = running.stderr.read()
-        assert running.wait(timeout=60) == 130
+        running.stdin = None
+        rest, err = running.communicate(timeout=60)
+        assert running.returncode == 130
     finally:
         feeder.kill()
         feeder.wait()
