@@ -95,6 +95,12 @@ def test_scores_stand_in_a_column(run, command):
         assert re.match(r" {0,2}\d{1,3}\.\d\d%  \S", line), line
 
 
+def test_a_relation_is_said_in_words(run):
+    _, out, _ = run("next", "the cat", "sat")
+    meanings = {line.split()[1]: line.split(maxsplit=2)[2] for line in out.splitlines()}
+    assert meanings == {"IsNext": "the second text follows the first", "NotNext": "it does not"}
+
+
 def test_labels_of_several_texts_have_headings(run):
     _, out, _ = run("classify", "the cat", "a dog")
     blocks = [block.splitlines() for block in out.split("\n\n")]

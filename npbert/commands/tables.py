@@ -57,6 +57,12 @@ def labels(result: Any, entry: Any = None, shares: bool = True) -> Iterator[str]
     )  # fmt: skip
 
 
+def relations(result: Any, entry: Any = None) -> Iterator[str]:
+    """Whether a text follows another, in words."""
+    meaning = {"IsNext": "the second text follows the first", "NotNext": "it does not"}
+    return aligned((percent(row["score"]), row["label"], meaning[row["label"]]) for row in result)
+
+
 def choices(result: Any, entry: Any = None) -> Iterator[str]:
     return aligned((percent(row["score"]), row["choice"]) for row in result)
 

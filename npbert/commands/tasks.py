@@ -195,7 +195,7 @@ def next_sentence(arguments: argparse.Namespace) -> None:
 
     given = [{"first": arguments.first, "second": arguments.second}]
     parse = lines.parse_columns("first", "second")
-    run(arguments, given, parse, answer, tables.labels)
+    run(arguments, given, parse, answer, tables.relations)
 
 
 def embed(arguments: argparse.Namespace) -> None:
