@@ -8,8 +8,8 @@ predicted labels back:
                             <- apply        Capital  lower,   UPPER.
 
 A word is what stands between white space and dashes, without the quotation marks, brackets and
-punctuation at its ends: "don't", "well-known", "3.5" and "$100" are words. A dash between two words
-counts as a comma after the first.
+punctuation at its ends, if it has a letter or a digit: "don't", "well-known", "3.5" and "$100" are
+words. A dash between two words counts as a comma after the first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def find_words(text: str) -> list[tuple[int, int]]:
         word = chunk.group()
         start = chunk.start() + len(word) - len(word.lstrip(_EDGES))
         end = chunk.start() + len(word.rstrip(_EDGES))
-        if start < end:
+        if any(map(str.isalnum, text[start:end])):
             spans.append((start, end))
     return spans
 
