@@ -112,6 +112,7 @@ def add_fill_mask(commands: Any) -> None:
     command.add_argument("text", metavar="TEXT", nargs="*", help="with one [MASK] or more")
     command.add_argument("--top-k", type=int, default=5, metavar="N", help="candidates (default 5)")
     command.add_argument("--targets", metavar="A,B", help="consider only these word pieces")
+    add_truncation(command)
     add_common(command, TEXT_LINE)
 
 

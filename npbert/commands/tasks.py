@@ -77,7 +77,8 @@ def fill_mask(arguments: argparse.Namespace) -> None:
 
     def answer(entries: list[Entry]) -> list[Any]:
         texts = column(entries, "text")
-        result = fill_mask(texts, arguments.model, arguments.top_k, targets)
+        options = {"truncation": arguments.truncation}
+        result = fill_mask(texts, arguments.model, arguments.top_k, targets, **options)
         return [result] if len(texts) == 1 else result
 
     run(arguments, texts_given(arguments), lines.parse_text, answer, tables.candidates)

@@ -73,7 +73,7 @@ def encode(
     if len(row["input_ids"]) > positions:
         raise ValueError(
             f"{name} has {len(row['input_ids'])} tokens, special tokens included, more than the "
-            f"model's {positions} positions; truncation=True cuts it"
+            f"model's {positions} positions; truncation=True (--truncation) cuts it"
         )
     return row
 
