@@ -160,9 +160,7 @@ def test_a_long_text_is_refused_unless_it_is_to_be_cut(directories, task):
         "next_sentence": (long, "a dog"),
         "multiple_choice": (long, ["a dog", "a cat"]),
     }[task]
-    with pytest.raises(
-        ValueError, match=r"has 5\d tokens.* 40 positions; truncation=True .*cuts it"
-    ):
+    with pytest.raises(ValueError, match=r"has 5\d tokens.* 40 positions; truncation=True"):
         function(*arguments, model)
     short = "cat " * (38 if len(arguments) == 1 else 35)  # two, or three and two pieces
     assert_same(
