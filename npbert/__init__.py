@@ -24,7 +24,16 @@ _HOMES = {
     "outputs": ["BertForPreTrainingOutput", "MobileBertForPreTrainingOutput"],
     "shipped": ["shipped_checkpoints"],
     "squeezebert": ["SqueezeBertModel", *(f"SqueezeBert{head}" for head in _HEADS)],
-    "tasks": ["fill_mask"],
+    "tasks": [
+        "feature_extraction",
+        "fill_mask",
+        "multiple_choice",
+        "next_sentence",
+        "question_answering",
+        "restore",
+        "text_classification",
+        "token_classification",
+    ],
     "tokenizer": [
         "AutoTokenizer",
         *(

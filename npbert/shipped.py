@@ -7,7 +7,18 @@ from pathlib import Path
 # In an installed wheel the checkpoints lie inside the package, in a clone beside it.
 PACKAGE = Path(__file__).parent
 FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
-DEFAULT = "convbert-tiny"
+
+# The checkpoint that does a task when none is named: task -> name.
+DEFAULTS = {
+    "fill_mask": "convbert-tiny",
+    "text_classification": "squeezebert-tiny-disturbed",
+    "token_classification": "convbert-tiny-restore",
+    "restore": "convbert-tiny-restore",
+    "question_answering": "bert-tiny-answer",
+    "multiple_choice": "mobilebert-tiny-choice",
+    "next_sentence": "bert-tiny",
+    "feature_extraction": "convbert-tiny",
+}
 
 
 def shipped_checkpoints() -> dict[str, Path]:

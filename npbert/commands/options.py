@@ -1,0 +1,328 @@
+"""The parser of each command: its options, its help, and an example that works."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+WRONG_INPUT = 2  # the exit status of every error
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_INPUT, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def make_parser() -> Parser:
+    """Return the parser of all commands; a command's function is its default `run`."""
+    from npbert import __version__
+
+    parser = Parser(prog="npbert", description="Efficient BERTs in plain NumPy.")
+    parser.add_argument("--version", action="version", version=f"npbert {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (
+        add_fill_mask,
+        add_classify,
+        add_tokens,
+        add_restore,
+        add_answer,
+        add_choose,
+        add_next,
+        add_embed,
+        add_tokenize,
+        add_models,
+        add_convert,
+        add_inspect,
+    ):
+        add(commands)
+    return parser
+
+
+def add(
+    commands: Any,
+    name: str,
+    run: str,
+    help: str,
+    description: str,
+    example: str,
+) -> Parser:
+    """Add a command; `run` names its function, "module.function" in npbert.commands.
+
+    The examples are shown as they are typed, each on a line of its own.
+    """
+    command = commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        epilog=f"example:\n{example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(run=later(run), parser=command)
+    return command
+
+
+def later(name: str) -> Callable[[argparse.Namespace], None]:
+    """Return a function that imports the one of this name when it is called, and calls it."""
+
+    def run(arguments: argparse.Namespace) -> None:
+        import importlib
+
+        module, function = name.split(".")
+        getattr(importlib.import_module(f"npbert.commands.{module}"), function)(arguments)
+
+    return run
+
+
+def add_common(command: Parser, line: str) -> None:
+    """Add what all tasks take; `line` says what a line of --input holds."""
+    command.add_argument("--model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
+        "--input",
+        metavar="FILE",
+        help=f"answer every line of a file (-: standard input) with a line of JSON, as they come; "
+        f"a line is {line}",
+    )
+
+
+def add_truncation(command: Parser) -> None:
+    command.add_argument(
+        "--truncation", action="store_true", help="cut a text that is too long for the model"
+    )
+
+
+TEXT_LINE = "a text"
+
+
+def columns(*names: str) -> str:
+    return f"{', '.join(names)} with tabs between, or a JSON object with these names"
+
+
+def add_fill_mask(commands: Any) -> None:
+    command = add(
+        commands,
+        "fill-mask",
+        "tasks.fill_mask",
+        "say which words fill the [MASK] in a text",
+        "Say which words best fill the [MASK] in a text, with their probabilities.",
+        '  npbert fill-mask "The capital of France is [MASK]." --top-k 3',
+    )
+    command.add_argument("text", metavar="TEXT", nargs="*", help="with one [MASK] or more")
+    command.add_argument("--top-k", type=int, default=5, metavar="N", help="candidates (default 5)")
+    command.add_argument("--targets", metavar="A,B", help="consider only these word pieces")
+    add_truncation(command)
+    add_common(command, TEXT_LINE)
+
+
+def add_classify(commands: Any) -> None:
+    command = add(
+        commands,
+        "classify",
+        "tasks.classify",
+        "say which label a text has",
+        "Say which label a text has, with scores. The shipped model tells whether a sentence is\n"
+        "as somebody wrote it, or was disturbed: a word doubled, dropped, in a wrong form, or two\n"
+        "neighbours swapped.",
+        '  npbert classify "He go to to school."',
+    )
+    command.add_argument("text", metavar="TEXT", nargs="*", help="a text to classify")
+    command.add_argument("--pairs", action="store_true", help="two texts each are a pair")
+    command.add_argument("--top-k", type=int, metavar="N", help="labels (default: all)")
+    command.add_argument(
+        "--function-to-apply",
+        metavar="NAME",
+        help="softmax, sigmoid or none (default: what the model was trained for)",
+    )
+    add_truncation(command)
+    add_common(command, f"{TEXT_LINE}; with --pairs {columns('text', 'text_pair')}")
+
+
+def add_tokens(commands: Any) -> None:
+    command = add(
+        commands,
+        "tokens",
+        "tasks.tokens",
+        "say which label every token of a text has",
+        "Say which label every token of a text has, with its probability and its place in\n"
+        "characters. The shipped model says how a word is written and what follows it.",
+        '  npbert tokens "the cat sat on the mat" --aggregation-strategy first',
+    )
+    command.add_argument("text", metavar="TEXT", nargs="*", help="a text to label")
+    command.add_argument(
+        "--aggregation-strategy",
+        metavar="NAME",
+        default="none",
+        help="none, simple, first, average or max: how tokens become words and entities",
+    )
+    command.add_argument(
+        "--ignore-labels", metavar="A,B", help="leave these labels out (default: O)"
+    )
+    command.add_argument(
+        "--stride",
+        type=int,
+        metavar="N",
+        help="read a long text in windows that share N tokens (default: its beginning alone)",
+    )
+    add_common(command, TEXT_LINE)
+
+
+def add_restore(commands: Any) -> None:
+    command = add(
+        commands,
+        "restore",
+        "tasks.restore",
+        "put capitals and punctuation back into a text",
+        "Put capitals and punctuation back into a text that has lost them, and print it.\n"
+        "A text may be of any length.",
+        '  npbert restore "where did he go i asked but mary did not know"',
+    )
+    command.add_argument("text", metavar="TEXT", nargs="*", help="a text to mend")
+    add_common(command, TEXT_LINE)
+
+
+def add_answer(commands: Any) -> None:
+    command = add(
+        commands,
+        "answer",
+        "tasks.answer",
+        "find the answer to a question in a text",
+        "Find the answer to a question in a text. The shipped model takes a sentence with a gap,\n"
+        "[MASK] or ___, for a question, and finds the words that fill it.",
+        '  npbert answer "Plants make ___ from light." '
+        '"In the leaves of plants, light turns water and air into sugar."',
+    )
+    command.add_argument("question", metavar="QUESTION", nargs="?", help="what is asked")
+    command.add_argument("context", metavar="CONTEXT", nargs="?", help="the text with the answer")
+    command.add_argument(
+        "--context-file", metavar="FILE", help="read the context from a file (-: standard input)"
+    )
+    command.add_argument("--top-k", type=int, default=1, metavar="N", help="answers (default 1)")
+    command.add_argument(
+        "--doc-stride",
+        type=int,
+        metavar="N",
+        help="how many tokens two windows over a long context share (default: at most 128)",
+    )
+    command.add_argument(
+        "--max-answer-len", type=int, default=15, metavar="N", help="in tokens (default 15)"
+    )
+    command.add_argument(
+        "--handle-impossible-answer", action="store_true", help='let "no answer" be an answer'
+    )
+    add_common(command, columns("question", "context"))
+
+
+def add_choose(commands: Any) -> None:
+    command = add(
+        commands,
+        "choose",
+        "tasks.choose",
+        "say which of several texts comes next",
+        "Say which of several texts goes best with a prompt, with probabilities. The shipped\n"
+        "model says which sentence comes next.",
+        '  npbert choose "It began to rain." "She opened her umbrella." "Iron is a metal."',
+    )
+    command.add_argument("prompt", metavar="PROMPT", nargs="?", help="what comes before")
+    command.add_argument("choices", metavar="CHOICE", nargs="*", help="at least two texts")
+    add_truncation(command)
+    add_common(
+        command, "prompt and choices with tabs between, or a JSON object with these two names"
+    )
+
+
+def add_next(commands: Any) -> None:
+    command = add(
+        commands,
+        "next",
+        "tasks.next_sentence",
+        "say whether a text follows another",
+        "Say whether the second text follows the first (IsNext) or not (NotNext).",
+        '  npbert next "He went to the kitchen." "There he made himself some tea."',
+    )
+    command.add_argument("first", metavar="FIRST", nargs="?", help="a text")
+    command.add_argument("second", metavar="SECOND", nargs="?", help="what may come after it")
+    add_truncation(command)
+    add_common(command, columns("first", "second"))
+
+
+def add_embed(commands: Any) -> None:
+    command = add(
+        commands,
+        "embed",
+        "tasks.embed",
+        "turn texts into vectors",
+        "Turn a text into a vector: its hidden states in the last layer. For several texts, show\n"
+        "how alike they are (the cosines of the angles between their vectors).",
+        '  npbert embed "The cat sleeps." "A dog is sleeping." "Prices rise."',
+    )
+    command.add_argument("text", metavar="TEXT", nargs="*", help="a text")
+    command.add_argument(
+        "--pooling",
+        default="mean",
+        metavar="NAME",
+        help="mean (of all tokens, the default), first (token), or none (a vector for each)",
+    )
+    add_truncation(command)
+    add_common(command, TEXT_LINE)
+
+
+def add_tokenize(commands: Any) -> None:
+    command = add(
+        commands,
+        "tokenize",
+        "files.tokenize",
+        "show stage by stage how a text becomes tokens",
+        "Show what each stage of the tokenizer makes of a text or a pair, the tokens with their\n"
+        "ids, and the characters that each token stands for.",
+        '  npbert tokenize "The unaffable man, 東京!"',
+    )
+    command.add_argument("text", metavar="TEXT", help="a text; [MASK] and its like may be in it")
+    command.add_argument("pair", metavar="PAIR", nargs="?", help="a second text")
+    command.add_argument("--model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_models(commands: Any) -> None:
+    command = add(
+        commands,
+        "models",
+        "files.models",
+        "list the checkpoints that ship with npbert",
+        "List the checkpoints that ship with npbert, and the commands that each is good for.",
+        "  npbert models",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_convert(commands: Any) -> None:
+    command = add(
+        commands,
+        "convert",
+        "files.convert",
+        "rewrite a checkpoint of any readable format as safetensors",
+        "Write a checkpoint into a new directory as safetensors, with its config.json and\n"
+        "tokenizer files; every tensor is kept, tied ones once.",
+        "  npbert convert old-model new-model --dtype float32",
+    )
+    command.add_argument("source", metavar="SRC", help="a checkpoint: directory or shipped name")
+    command.add_argument("target", metavar="DST", help="the directory to write, made if missing")
+    command.add_argument("--dtype", help="float16, float32 or float64 (default: as it is)")
+    command.add_argument("--force", action="store_true", help="write into a directory in use")
+
+
+def add_inspect(commands: Any) -> None:
+    command = add(
+        commands,
+        "inspect",
+        "files.inspect",
+        "show what a checkpoint holds, and what it lacks for a head",
+        "Show a checkpoint's config, parameters by module, tensors as they are stored, and what\n"
+        "is missing or unexpected for a model class.",
+        "  npbert inspect convbert-tiny --head ForMaskedLM",
+    )
+    command.add_argument("model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
+    command.add_argument("--json", action="store_true", help="print JSON")

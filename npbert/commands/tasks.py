@@ -1,0 +1,239 @@
+"""From texts, given as arguments or by --input, to the results of a task, printed.
+
+A command is a function that takes its arguments and what it was given, entries such as
+{"text": ...}, and returns the result of each; and one that shows a result as lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from npbert.commands import lines, tables
+
+Entry = dict[str, Any]
+Answer = Callable[[list[Entry]], list[Any]]
+Show = Callable[[Any, Entry], Iterator[str]]
+
+GAP = "___"  # how a gap may be written in a question
+
+
+def run(
+    arguments: argparse.Namespace,
+    given: list[Entry],
+    parse: Callable[[str], Entry],
+    answer: Answer,
+    show: Show = lambda result, entry: iter(()),
+    heading: Callable[[Entry], str] = lambda entry: entry["text"],
+) -> None:
+    """Answer what was given, or every line of --input, and print the results."""
+    if arguments.input is not None:
+        lines.answer_lines(arguments.input, parse, answer)
+        return
+    results = answer(given)
+    if arguments.json:
+        print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
+        return
+    for number, (entry, result) in enumerate(zip(given, results)):
+        if len(given) > 1:
+            print("\n" * (number > 0) + tables.printable(heading(entry)))
+        for line in show(result, entry):
+            print(line)
+
+
+def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
+    """See to it that there is either --input or texts, and choose how to compute.
+
+    Plain NumPy, unless the environment says otherwise: for a text or two, importing numba takes
+    longer than all of the work, and its gain is small with small models and short texts.
+    """
+    os.environ.setdefault("NPBERT_BACKEND", "numpy")
+    if arguments.input is None and any(text is None or text == [] for text in texts):
+        arguments.parser.error(f"the following arguments are required: {missing}")
+    if arguments.input is not None and any(texts):
+        arguments.parser.error("--input takes the place of texts among the arguments")
+
+
+def texts_given(arguments: argparse.Namespace) -> list[Entry]:
+    return [{"text": text} for text in arguments.text]
+
+
+def column(entries: list[Entry], name: str) -> list[Any]:
+    return [entry[name] for entry in entries]
+
+
+# ---- the commands --------------------------------------------------------------------------
+
+
+def fill_mask(arguments: argparse.Namespace) -> None:
+    prepare(arguments, "TEXT", arguments.text)
+    from npbert.tasks.masks import fill_mask
+
+    targets = arguments.targets.split(",") if arguments.targets is not None else None
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        texts = column(entries, "text")
+        options = {"truncation": arguments.truncation}
+        result = fill_mask(texts, arguments.model, arguments.top_k, targets, **options)
+        return [result] if len(texts) == 1 else result
+
+    run(arguments, texts_given(arguments), lines.parse_text, answer, tables.candidates)
+
+
+def classify(arguments: argparse.Namespace) -> None:
+    prepare(arguments, "TEXT", arguments.text)
+    from npbert.tasks import loading
+    from npbert.tasks.texts import function_name, text_classification
+
+    name = arguments.function_to_apply
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        options = {"truncation": arguments.truncation}
+        return text_classification(entries, arguments.model, arguments.top_k, name, **options)
+
+    def show(result: Any, entry: Entry) -> Iterator[str]:
+        model, _ = loading.load(loading.TEXT_CLASSIFICATION, arguments.model, None)
+        return tables.labels(result, entry, function_name(name, model.config) != "none")
+
+    parse, given = lines.parse_text, texts_given(arguments)
+    if arguments.pairs:
+        if len(arguments.text) % 2:
+            arguments.parser.error("--pairs needs an even number of texts")
+        both = iter(arguments.text)
+        given = [{"text": a, "text_pair": b} for a, b in zip(both, both)]
+        parse = lines.parse_columns("text", "text_pair", optional=("text_pair",))
+    run(arguments, given, parse, answer, show,
+        lambda entry: " | ".join(entry.values()))  # fmt: skip
+
+
+def tokens(arguments: argparse.Namespace) -> None:
+    prepare(arguments, "TEXT", arguments.text)
+    from npbert.tasks.tokens import token_classification
+
+    ignored = arguments.ignore_labels.split(",") if arguments.ignore_labels is not None else None
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        return token_classification(
+            column(entries, "text"),
+            arguments.model,
+            arguments.aggregation_strategy,
+            ignored,
+            arguments.stride,
+        )
+
+    run(arguments, texts_given(arguments), lines.parse_text, answer, tables.entities)
+
+
+def restore(arguments: argparse.Namespace) -> None:
+    prepare(arguments, "TEXT", arguments.text)
+    from npbert.tasks.mending import restore
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        return restore(column(entries, "text"), arguments.model)
+
+    given = texts_given(arguments)
+    if arguments.input is None and not arguments.json:  # the text is all there is to show
+        print("\n".join(answer(given)))
+        return
+    run(arguments, given, lines.parse_text, answer)
+
+
+def answer(arguments: argparse.Namespace) -> None:
+    if arguments.context_file is not None:
+        if arguments.context is not None:
+            arguments.parser.error("--context-file takes the place of CONTEXT")
+        arguments.context = _read(arguments.context_file)
+    prepare(arguments, "QUESTION, CONTEXT", arguments.question, arguments.context)
+    from npbert.tasks.answers import question_answering
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        questions = [_with_mask(question) for question in column(entries, "question")]
+        result = question_answering(
+            questions,
+            column(entries, "context"),
+            arguments.model,
+            arguments.top_k,
+            arguments.doc_stride,
+            arguments.max_answer_len,
+            handle_impossible_answer=arguments.handle_impossible_answer,
+        )
+        return [result] if len(questions) == 1 else result
+
+    given = [{"question": arguments.question, "context": arguments.context}]
+    run(
+        arguments,
+        given,
+        lines.parse_columns("question", "context"),
+        answer,
+        tables.answers,
+    )
+
+
+def choose(arguments: argparse.Namespace) -> None:
+    prepare(arguments, "PROMPT, CHOICE", arguments.prompt, arguments.choices)
+    from npbert.tasks.pairs import multiple_choice
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        prompts, choices = column(entries, "prompt"), column(entries, "choices")
+        return multiple_choice(prompts, choices, arguments.model, truncation=arguments.truncation)
+
+    given = [{"prompt": arguments.prompt, "choices": arguments.choices}]
+    parse = lines.parse_columns("prompt", rest="choices")
+    run(arguments, given, parse, answer, tables.choices)
+
+
+def next_sentence(arguments: argparse.Namespace) -> None:
+    prepare(arguments, "FIRST, SECOND", arguments.first, arguments.second)
+    from npbert.tasks.pairs import next_sentence
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        first, second = column(entries, "first"), column(entries, "second")
+        return next_sentence(first, second, arguments.model, truncation=arguments.truncation)
+
+    given = [{"first": arguments.first, "second": arguments.second}]
+    parse = lines.parse_columns("first", "second")
+    run(arguments, given, parse, answer, tables.relations)
+
+
+def embed(arguments: argparse.Namespace) -> None:
+    prepare(arguments, "TEXT", arguments.text)
+    import numpy as np
+
+    from npbert.tasks import loading
+    from npbert.tasks.features import feature_extraction
+
+    def answer(entries: list[Entry]) -> list[Any]:
+        texts = column(entries, "text")
+        options = {"truncation": arguments.truncation}
+        vectors = feature_extraction(texts, arguments.model, arguments.pooling, **options)
+        return [np.round(each.astype(np.float64), 7).tolist() for each in vectors]
+
+    def show(result: Any, entry: Entry) -> Iterator[str]:
+        if arguments.pooling != "none":
+            return tables.vector(result)
+        _, tokenizer = loading.load(loading.FEATURE_EXTRACTION, arguments.model, None)
+        tokens = tokenizer(entry["text"], truncation=True, max_length=len(result[0])).tokens()
+        return tables.matrix(result[0], tokens)
+
+    given = texts_given(arguments)
+    several = len(given) > 1 and arguments.pooling != "none"
+    if several and not arguments.json and arguments.input is None:
+        for line in tables.similarities(answer(given), arguments.text):
+            print(line)
+        return
+    run(arguments, given, lines.parse_text, answer, show)
+
+
+def _with_mask(question: Any) -> Any:
+    return question.replace(GAP, "[MASK]") if isinstance(question, str) else question
+
+
+def _read(path: str) -> str:
+    if path == "-":
+        return sys.stdin.buffer.read().decode("utf-8")
+    with open(path, encoding="utf-8") as file:
+        return file.read()

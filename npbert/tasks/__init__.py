@@ -1,0 +1,38 @@
+"""The tasks: one function each, from text to an answer, shaped as the transformers pipelines'.
+
+    masks.py     fill_mask               pairs.py     next_sentence, multiple_choice
+    texts.py     text_classification     features.py  feature_extraction
+    tokens.py    token_classification    mending.py   restore
+    answers.py   question_answering
+
+and what they have in common:
+
+    loading.py   which model does a task, and whether its head is trained
+    rows.py      texts to rows of ids; rows in batches through the model, and back in order
+    windows.py   a text that is longer than the model, in overlapping windows
+    grouping.py  labelled tokens to words and entities
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# Every task and the file it is written in, which is imported when the task is first wanted.
+_HOMES = {
+    "feature_extraction": "features",
+    "fill_mask": "masks",
+    "multiple_choice": "pairs",
+    "next_sentence": "pairs",
+    "question_answering": "answers",
+    "restore": "mending",
+    "text_classification": "texts",
+    "token_classification": "tokens",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,65 @@
+"""feature_extraction: what the body of a model makes of a text, as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from npbert.tasks.loading import FEATURE_EXTRACTION, Model, load
+from npbert.tasks.rows import encode, run, text_name, texts_of
+from npbert.tokenizer import BertTokenizer
+
+POOLINGS = ("none", "first", "mean")
+
+
+def feature_extraction(
+    text: str | list[str],
+    model: Model = None,
+    pooling: str = "none",
+    tokenizer: BertTokenizer | None = None,
+    *,
+    truncation: bool = False,
+    max_length: int | None = None,
+    progress: bool | None = None,
+) -> Any:
+    """Return the hidden states of the last layer for a text, or one vector for all of it.
+
+    text: a string, or a list of them.
+    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model of any
+        class, whose body is used; None means the shipped ConvBERT.
+    pooling: "none", a vector for each token; "first", that of the first token, [CLS]; "mean", the
+        mean over all tokens, [CLS] and [SEP] included.
+    tokenizer, truncation, max_length, progress: as of `text_classification`.
+
+    Returns NumPy arrays, where the pipeline of transformers gives nested lists of the same numbers:
+    [1, T, D] for a text and a list of such arrays for a list; pooled, [D] for a text and [N, D] for
+    a list.
+
+    Raises ValueError for a text that is empty or longer than the model can take, and for an unknown
+    pooling.
+    """
+    model, tokenizer = load(FEATURE_EXTRACTION, model, tokenizer)
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
+    is_list = isinstance(text, (list, tuple))
+    rows = []
+    texts = texts_of(text)
+    for i, each in enumerate(texts):
+        name = text_name(i, len(texts))
+        rows.append(encode(each, model, tokenizer, None, truncation, max_length, name))
+
+    def hidden_states(inputs: dict[str, np.ndarray]) -> np.ndarray:
+        return model.encode(model.check(**inputs), False, False).last_hidden_state
+
+    results: list[Any] = [None] * len(rows)
+    for i, states in run(hidden_states, rows, progress):  # [T, D]; rows have no padding
+        if pooling == "none":
+            results[i] = states[None].copy()  # not a view that would keep its whole batch
+        else:
+            results[i] = states[0].copy() if pooling == "first" else states.mean(axis=0)
+    if not is_list:
+        return results[0]
+    if pooling == "none":
+        return results
+    return np.stack(results) if results else np.empty((0, model.config.hidden_size), model.dtype)

@@ -1,0 +1,137 @@
+"""Which model does a task, and whether it can: its class, its trained head, its tokenizer."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from npbert import auto
+from npbert.checkpoint import read_json
+from npbert.config import FILE
+from npbert.models import PreTrainedModel
+from npbert.shipped import DEFAULTS, checkpoint_directory
+from npbert.tokenizer import BertTokenizer
+
+Model = str | Path | PreTrainedModel | None  # how the tasks are told which model to use
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a task needs of a model.
+
+    name: of its function. command: of its command. heads: how the classes that can do it end; a
+    checkpoint is loaded as the first, unless it was saved as another of them. what: what such a
+    model has, in words. unused: tensors with one of these in their names may be untrained.
+    """
+
+    name: str
+    command: str
+    heads: tuple[str, ...]
+    what: str
+    unused: tuple[str, ...] = ()
+
+
+FILL_MASK = Task(
+    "fill_mask",
+    "fill-mask",
+    ("ForMaskedLM", "ForPreTraining"),
+    "masked-LM head",
+    unused=("pooler.", "cls.seq_relationship."),
+)
+TEXT_CLASSIFICATION = Task(
+    "text_classification",
+    "classify",
+    ("ForSequenceClassification",),
+    "text classification head",
+)
+RESTORE = Task("restore", "restore", ("ForTokenClassification",), "token classification head")
+TOKEN_CLASSIFICATION = Task(
+    "token_classification",
+    "tokens",
+    ("ForTokenClassification",),
+    "token classification head",
+)
+QUESTION_ANSWERING = Task(
+    "question_answering", "answer", ("ForQuestionAnswering",), "question answering head"
+)
+MULTIPLE_CHOICE = Task("multiple_choice", "choose", ("ForMultipleChoice",), "multiple choice head")
+NEXT_SENTENCE = Task(
+    "next_sentence",
+    "next",
+    ("ForNextSentencePrediction", "ForPreTraining"),
+    "next sentence head",
+    unused=("cls.predictions.",),
+)
+# Any class has a body, so any checkpoint will do, and nothing else needs to be trained.
+FEATURE_EXTRACTION = Task("feature_extraction", "embed", ("",), "body", unused=("",))
+TASKS = (
+    FILL_MASK,
+    TEXT_CLASSIFICATION,
+    RESTORE,
+    TOKEN_CLASSIFICATION,
+    QUESTION_ANSWERING,
+    MULTIPLE_CHOICE,
+    NEXT_SENTENCE,
+    FEATURE_EXTRACTION,
+)
+
+
+def load(
+    task: Task, model: Model, tokenizer: BertTokenizer | None
+) -> tuple[PreTrainedModel, BertTokenizer]:
+    """Return a model that can do the task, and its tokenizer.
+
+    Raises FileNotFoundError where there is no such checkpoint, ValueError for a model of another
+    class, for a head that is untrained (naming its tensors), for a loaded model without tokenizer.
+    """
+    if not isinstance(model, PreTrainedModel):
+        directory = checkpoint_directory(DEFAULTS[task.name] if model is None else model)
+        model, own_tokenizer = _load(task, directory.resolve())
+        return model, own_tokenizer if tokenizer is None else tokenizer
+    given = type(model).__name__
+    if not given.endswith(task.heads):
+        wanted = " or ".join(f"a ...{head}" for head in task.heads)
+        raise ValueError(f"{task.name} takes {wanted}, {given} given")
+    _check_trained(task, model, model.name_or_path or "the model")
+    if tokenizer is None:
+        if model.name_or_path is None:
+            raise ValueError("the model was not loaded from a directory: pass its tokenizer too")
+        tokenizer = _load_tokenizer(model.name_or_path.resolve())
+    return model, tokenizer
+
+
+@functools.cache  # a directory is read once a process
+def _load(task: Task, directory: Path) -> tuple[PreTrainedModel, BertTokenizer]:
+    tokenizer = _load_tokenizer(directory)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = _model_class(task, directory).from_pretrained(directory)
+    _check_trained(task, model, directory)
+    for warning in said:  # an untrained head was an error, and a body is always part of something
+        needless = "was initialised at random" in str(warning.message) or task.heads == ("",)
+        if not needless:
+            warnings.warn(warning.message, warning.category, stacklevel=4)
+    return model, tokenizer
+
+
+@functools.cache
+def _load_tokenizer(directory: Path) -> BertTokenizer:
+    return BertTokenizer.from_pretrained(directory)
+
+
+def _model_class(task: Task, directory: Path) -> Any:
+    architectures = read_json(directory, FILE).get("architectures")
+    saved_as = str(architectures[0]) if architectures and isinstance(architectures, list) else ""
+    heads = [head for head in task.heads if saved_as.endswith(head)]
+    return getattr(auto, f"AutoModel{(heads or task.heads)[0]}")
+
+
+def _check_trained(task: Task, model: PreTrainedModel, source: Any) -> None:
+    missing = [
+        name for name in model.newly_initialized if not any(part in name for part in task.unused)
+    ]
+    if missing:
+        raise ValueError(f"{source} has no trained {task.what}; missing: {', '.join(missing)}")

@@ -1,0 +1,229 @@
+"""--input: lines in, JSON lines out, as they come, whole, and up to the first wrong one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from task_checkpoints import labelled, make_checkpoint
+
+import npbert
+from npbert.__main__ import main
+from npbert.commands import lines
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory):
+    def make(head, **options):
+        return make_checkpoint(tmp_path_factory.mktemp(head), "Bert", head, **options)
+
+    return {
+        "fill-mask": make("ForMaskedLM"),
+        "classify": make("ForSequenceClassification", **labelled("same", "other")),
+        "answer": make("ForQuestionAnswering"),
+        "choose": make("ForMultipleChoice"),
+        "next": make("ForNextSentencePrediction"),
+        "embed": make("Model"),
+    }
+
+
+@pytest.fixture
+def run(directories, tmp_path, capfd, monkeypatch):
+    """Run a command on lines; return (status, the objects it wrote, stderr)."""
+    monkeypatch.setenv("NPBERT_BACKEND", "numpy")
+
+    def run(command, content, *options):
+        file = tmp_path / "lines.txt"
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        model = ["--model", str(directories[command])]
+        status = main([command, "--input", str(file), *model, *options])
+        captured = capfd.readouterr()
+        assert captured.out.endswith("\n") or captured.out == ""
+        return status, [json.loads(line) for line in captured.out.splitlines()], captured.err
+
+    return run
+
+
+def test_every_line_has_its_result_in_its_place(run, directories):
+    texts = [f"{'the cat ' * (i % 5)}[MASK] sat" for i in range(3 * lines.CHUNK // 2)]
+    status, written, err = run("fill-mask", "\n".join(texts), "--top-k", "2")
+    assert (status, err) == (0, "")
+    assert [entry["text"] for entry in written] == texts
+    for entry in written[:: lines.CHUNK // 2]:
+        [best, _] = npbert.fill_mask(entry["text"], directories["fill-mask"], top_k=2)
+        assert entry["result"][0]["token"] == best["token"]
+        assert entry["result"][0]["score"] == pytest.approx(best["score"], rel=1e-5)
+
+
+def test_lines_are_whole_wherever_reading_stops(run):
+    texts = ["cat" + "\u0301" * (7 * i % 1000) + " \u00e9" for i in range(200)]  # 130 KB
+    status, written, _ = run("classify", "\n".join(texts))
+    assert status == 0 and [entry["text"] for entry in written] == texts
+
+
+@pytest.mark.parametrize(
+    "content, texts",
+    [
+        ("", []),
+        ("a cat", ["a cat"]),
+        ("a cat\n", ["a cat"]),
+        ("a cat\r\nthe\u2028dog", ["a cat", "the\u2028dog"]),
+    ],
+)
+def test_lines_end_at_the_line_feed_alone(run, content, texts):
+    status, written, _ = run("classify", content)
+    assert status == 0
+    assert [entry["text"] for entry in written] == texts
+
+
+COLUMNS = {
+    "classify": (["--pairs"], "the cat\ta dog", {"text": "the cat", "text_pair": "a dog"}),
+    "answer": ([], "who?\tthe cat sat", {"question": "who?", "context": "the cat sat"}),
+    "choose": ([], "the\tcat\tdog\tmat", {"prompt": "the", "choices": ["cat", "dog", "mat"]}),
+    "next": ([], "the cat\tsat", {"first": "the cat", "second": "sat"}),
+}
+
+
+@pytest.mark.parametrize("command", COLUMNS)
+def test_columns_and_objects_are_the_same(run, command):
+    options, line, entry = COLUMNS[command]
+    status, written, err = run(command, f"{line}\n{json.dumps(entry)}\n", *options)
+    assert (status, err) == (0, "")
+    results = [each.pop("result") for each in written]
+    assert written == [entry, entry]
+    for one, other in zip(
+        *([result] if isinstance(result, dict) else result for result in results)
+    ):
+        assert one.pop("score") == pytest.approx(other.pop("score"), rel=1e-5)
+        assert one == other
+
+
+def test_of_pairs_the_second_text_may_be_left_out_in_an_object(run):
+    status, written, _ = run("classify", '{"text": "a cat"}\n', "--pairs")
+    assert status == 0 and list(written[0]) == ["text", "result"]
+
+
+WRONG_LINES = {
+    "empty": ("classify", "a cat\n\nthe dog\n", [], "line 2: the text is empty"),
+    "no mask": ("fill-mask", "[MASK]\na\n", [], "line 2: no [MASK] in 'a'"),
+    "not UTF-8": ("classify", b"a cat\n\xff\xfe\n", [], "line 2: not UTF-8 at byte 0"),
+    "too long": ("classify", "a\n" + "cat " * 50, [], "line 2: the text has 52 tokens"),
+    "columns": ("next", "a\tb\na\n", [], "line 2: 1 columns, expected first, second"),
+    "more columns": ("next", "a\tb\na\tb\tc\n", [], "line 2: 3 columns"),
+    "no JSON": ("next", 'a\tb\n{"first": \n', [], "line 2: not JSON: "),
+    "keys": ("next", 'a\tb\n{"first": "a"}\n', [], "line 2: the object has first, expected"),
+    "no string": ("next", 'a\tb\n{"first": "a", "second": 3}', [], "2: the second text is int"),
+    "one choice": ("choose", "a\tb\tc\na\tb\n", [], "line 2: the choices are ['b']"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG_LINES.values(), ids=WRONG_LINES.keys())
+def test_a_wrong_line_is_named_and_what_came_before_is_written(run, wrong):
+    command, content, options, message = wrong
+    status, written, err = run(command, content, *options)
+    assert status == 2 and err.count("\n") == 1
+    assert message in err and "lines.txt, line 2" in err
+    assert len(written) == 1 and written[0]["result"]
+
+
+def test_of_many_lines_the_wrong_one_is_named(run):
+    count = 2 * lines.CHUNK + 5
+    status, written, err = run("classify", "a cat\n" * count + " \n" + "a dog\n" * 99)
+    assert status == 2 and f", line {count + 1}: the text is empty" in err
+    assert len(written) == count
+
+
+def test_a_wrong_option_is_no_line_s_fault(run):
+    status, written, err = run("fill-mask", "[MASK]\n", "--top-k", "0")
+    assert (status, written) == (2, []) and err.startswith("npbert: error: top_k is 0")
+
+
+def test_a_missing_file_is_one_line(directories, capfd):
+    assert main(["embed", "--input", "nowhere", "--model", str(directories["embed"])]) == 2
+    err = capfd.readouterr().err
+    assert "nowhere" in err and err.count("\n") == 1
+
+
+def test_input_takes_the_place_of_texts(directories, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(["embed", "a text", "--input", "-"])
+    assert leaving.value.code == 2
+    assert "--input takes the place of texts" in capsys.readouterr().err
+
+
+# ---- as processes --------------------------------------------------------------------------
+
+
+def heed_interruptions():
+    """Undo what a shell does to what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture
+def process(directories):
+    """Start `npbert classify --input -` with pipes; end it in any case."""
+    started = []
+
+    def start(command="classify"):
+        arguments = [command, "--input", "-", "--model", str(directories[command])]
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "npbert", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                preexec_fn=heed_interruptions if os.name == "posix" else None,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.wait()
+        for pipe in filter(None, (each.stdin, each.stdout, each.stderr)):
+            pipe.close()
+
+
+def test_an_answer_comes_before_the_next_question(process):
+    running = process()
+    for text in (b"a cat", b"the dog"):
+        running.stdin.write(text + b"\n")
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["text"] == text.decode()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_leaves_whole_lines(process):
+    running = process("embed")
+    feeder = subprocess.Popen(  # more lines than it can answer before it is interrupted
+        [sys.executable, "-c", "while True: print('the cat sat on the mat')"],
+        stdout=running.stdin,
+        stderr=subprocess.DEVNULL,
+    )
+    running.stdin.close()
+    try:
+        first = running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        running.stdin = None
+        rest, err = running.communicate(timeout=60)
+        assert running.returncode == 130
+    finally:
+        feeder.kill()
+        feeder.wait()
+    assert err == b""
+    assert rest == b"" or rest.endswith(b"\n")
+    for line in [first, *rest.splitlines()]:
+        assert len(json.loads(line)["result"]) == 24
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(process, directories):
+    command = (
+        f"yes the cat | {sys.executable} -m npbert classify --input - "
+        f"--model {directories['classify']} | head -n 2"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "" and len(done.stdout.splitlines()) == 2
