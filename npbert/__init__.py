@@ -42,6 +42,7 @@ _HOMES = {
             for kind in ("Tokenizer", "TokenizerFast")
         ),
     ],
+    "tracing": ["trace"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

@@ -41,6 +41,11 @@ def set_backend(name: str | None) -> None:
     _chosen = name
 
 
+def chosen_backend() -> str | None:
+    """Return what `set_backend` was last given, so that it can be put back."""
+    return _chosen
+
+
 def get_backend() -> str:
     """Return the version that runs now: "numpy" or "numba"."""
     name = _chosen or os.environ.get("NPBERT_BACKEND") or "auto"

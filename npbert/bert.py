@@ -99,8 +99,8 @@ def pool(x, p):  # [B, T, D] -> [B, D]
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
     """Score every word piece at every position, by its likeness to the piece's embedding (3.1)."""
     activation = ACTIVATIONS[config.hidden_act]
-    transformed = activation(linear(x, p.transform.dense))  # [B, T, D]
-    transformed = layer_norm(transformed, p.transform.LayerNorm, config.layer_norm_eps)
+    activated = activation(linear(x, p.transform.dense))  # [B, T, D]
+    transformed = layer_norm(activated, p.transform.LayerNorm, config.layer_norm_eps)
     return transformed @ p.decoder.weight.T + p.decoder.bias
 
 

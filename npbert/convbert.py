@@ -143,8 +143,8 @@ def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
     The activation is the exact GELU whatever `hidden_act` says: the reference fixes it here.
     """
     predictions = p.generator_predictions
-    transformed = gelu(linear(x, predictions.dense))  # [B, T, E]
-    transformed = layer_norm(transformed, predictions.LayerNorm, config.layer_norm_eps)
+    activated = gelu(linear(x, predictions.dense))  # [B, T, E]
+    transformed = layer_norm(activated, predictions.LayerNorm, config.layer_norm_eps)
     return linear(transformed, p.generator_lm_head)
 
 

@@ -20,8 +20,8 @@ def dynamic_convolution(values, filters):  # [B, T, A], [B, T, H, K] -> [B, T, H
     """
     B, T, H, K = filters.shape
     padded = np.pad(values, ((0, 0), (K // 2, K // 2), (0, 0)))  # [B, T+K-1, A]
-    windows = sliding_window_view(padded, K, axis=1)  # [B, T, A, K]
-    windows = windows.reshape(B, T, H, -1, K)  # [B, T, H, S, K]
+    spans = sliding_window_view(padded, K, axis=1)  # [B, T, A, K]
+    windows = spans.reshape(B, T, H, -1, K)  # [B, T, H, S, K]
     return np.einsum("bthsk,bthk->bths", windows, filters)
 
 

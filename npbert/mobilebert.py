@@ -180,7 +180,8 @@ def pool(x, p, config):  # [B, T, D] -> [B, D]
     Without classifier_activation it is that token as it is, and `p` has no pooler.
     """
     first = x[:, 0]  # [B, D]
-    return np.tanh(linear(first, p.pooler.dense)) if config.classifier_activation else first
+    pooled = np.tanh(linear(first, p.pooler.dense)) if config.classifier_activation else first
+    return pooled
 
 
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
@@ -191,8 +192,8 @@ def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
     """
     E = config.embedding_size
     activation = ACTIVATIONS[config.hidden_act]
-    transformed = activation(linear(x, p.transform.dense))  # [B, T, D]
-    transformed = layer_norm(transformed, p.transform.LayerNorm, config.layer_norm_eps)
+    activated = activation(linear(x, p.transform.dense))  # [B, T, D]
+    transformed = layer_norm(activated, p.transform.LayerNorm, config.layer_norm_eps)
     # The same as one product with both matrices on top of each other, [D, V]; `dense` lies as used.
     by_embedding = transformed[..., :E] @ p.decoder.weight.T  # [B, T, V]
     by_dense = transformed[..., E:] @ p.dense.weight  # [B, T, V]: all 0 where E is D

@@ -74,12 +74,13 @@ def self_attention(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T
     """
     H = config.num_attention_heads
     query, key, value = conv1d(x, p.query), conv1d(x, p.key), conv1d(x, p.value)  # [B, T, D]
-    query, key, value = split_heads(query, H), split_heads(key, H), split_heads(value, H)
-    scores = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])  # [B, H, T, T]
-    scores = scores + mask_bias  # [B, H, T, T]
-    probs = softmax(scores)  # [B, H, T, T]
-    context = (probs @ value).swapaxes(1, 2)  # [B, T, H, S]
-    return context.reshape(x.shape), scores
+    queries, keys = split_heads(query, H), split_heads(key, H)  # [B, H, T, S]
+    values = split_heads(value, H)  # [B, H, T, S]
+    scores = queries @ keys.swapaxes(-1, -2) / math.sqrt(queries.shape[-1])  # [B, H, T, T]
+    masked_scores = scores + mask_bias  # [B, H, T, T]
+    probs = softmax(masked_scores)  # [B, H, T, T]
+    context = (probs @ values).swapaxes(1, 2)  # [B, T, H, S]
+    return context.reshape(x.shape), masked_scores
 
 
 def feed_forward(x, p, config):  # [B, T, D] -> [B, T, D]
@@ -118,8 +119,8 @@ def pool(x, p):  # [B, T, D] -> [B, D]
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
     """Score every word piece at every position, by its likeness to the piece's embedding."""
     activation = ACTIVATIONS[config.hidden_act]
-    transformed = activation(linear(x, p.transform.dense))  # [B, T, D]
-    transformed = layer_norm(transformed, p.transform.LayerNorm, config.layer_norm_eps)
+    activated = activation(linear(x, p.transform.dense))  # [B, T, D]
+    transformed = layer_norm(activated, p.transform.LayerNorm, config.layer_norm_eps)
     return transformed @ p.decoder.weight.T + p.decoder.bias
 
 

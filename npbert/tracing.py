@@ -1,0 +1,400 @@
+"""Records a forward pass: every quantity that its lines compute, under the name of its place.
+
+    for quantity in npbert.trace(model, input_ids=[[2, 31, 7, 3]]):
+        print(quantity.name, quantity.shape, quantity.value.mean())
+
+The forward code knows nothing of this. Python itself reports every line that is run (sys.settrace),
+and after an assignment the arrays that it bound are noted. A quantity is named by the parameters
+that the function works with, and by the name it is given there:
+
+    encoder.layer.0.attention.self.query           what a function returns that has parameters of
+                                                   its own (`linear` with p.query): a module's
+                                                   output, under the path of the module
+    encoder.layer.0.wide                           what is assigned to a name in a function whose
+                                                   parameters are encoder.layer.0
+    encoder.layer.0.attention.self.attend.scores   the same in a function without parameters: its
+                                                   own name, behind the place it is called from
+    encoder.layer.0.output.LayerNorm.x             an argument that nobody gave a name before
+
+An array has one such name, the first it gets, and may have others: what `attend` calls probs is
+called probs by its caller, too. Parameters, and views of them, are not quantities.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+import numpy as np
+
+from npbert import backend, heads, kernels, ops, params
+from npbert.inputs import Inputs
+from npbert.models import PreTrainedModel
+
+
+@dataclass
+class Quantity:
+    """One array of a forward pass.
+
+    name      its place and what it is called there
+    value     the array, a copy
+    function  in which function it came about, and where that is: file (a name in the package), line
+    inputs    names of the quantities and parameters that it was computed from
+    aliases   other names that the same array goes by
+    """
+
+    name: str
+    value: np.ndarray
+    function: str
+    file: str
+    line: int
+    inputs: tuple[str, ...] = ()
+    aliases: list[str] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.value.dtype
+
+    def __repr__(self) -> str:
+        place = f"{self.function}, {self.file}:{self.line}"
+        return f"Quantity({self.name}: {self.dtype} {list(self.shape)}, {place})"
+
+
+class Trace(Sequence[Quantity]):
+    """The quantities of one forward pass, in the order in which they were computed.
+
+    `trace[name]` takes any of a quantity's names, `trace[i]` its number; `output` is what the model
+    returned.
+    """
+
+    def __init__(self) -> None:
+        self.quantities: list[Quantity] = []
+        self.by_name: dict[str, Quantity] = {}
+        self.output: Any = None
+
+    def __len__(self) -> int:
+        return len(self.quantities)
+
+    def __iter__(self) -> Iterator[Quantity]:
+        return iter(self.quantities)
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, str):
+            return self.quantities[key]
+        if key not in self.by_name:
+            last = key.rpartition(".")[2]
+            similar = [name for name in self.by_name if name.rpartition(".")[2] == last][:5]
+            hint = f"; there are {', '.join(similar)}" if similar else ""
+            raise KeyError(f"no quantity is called {key!r}{hint}")
+        return self.by_name[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.by_name
+
+    def names(self) -> list[str]:
+        """Return the name of every quantity, in computing order."""
+        return [quantity.name for quantity in self.quantities]
+
+
+def trace(
+    model: PreTrainedModel,
+    *arguments: Any,
+    visit: Callable[[Quantity, np.ndarray], None] | None = None,
+    **named_arguments: Any,
+) -> Trace:
+    """Run a model on these arguments and record every quantity on the way.
+
+    visit: called with each quantity as soon as it is there, before anything uses it, and with the
+        array itself: what is written into that array, the rest of the pass goes on with.
+
+    The plain NumPy definitions run, whatever the backend is, for it is their lines that are
+    recorded; other threads see that backend, too, until the pass is over.
+    Errors are those of the call of the model.
+    """
+    if not isinstance(model, PreTrainedModel):
+        raise ValueError(f"trace takes a model, {type(model).__name__} given")
+    recorder, run = Recorder(model, visit), cast(Callable, model)
+    backend_before, trace_before = backend.chosen_backend(), sys.gettrace()
+    backend.set_backend("numpy")
+    sys.settrace(recorder.on_call)
+    try:
+        recorder.trace.output = run(*arguments, **named_arguments)
+    finally:
+        sys.settrace(trace_before)
+        backend.set_backend(backend_before)
+    return recorder.trace
+
+
+# ---- what is recorded ----------------------------------------------------------------------
+
+
+@dataclass
+class Call:
+    """One call of a traced function, while it runs."""
+
+    frame: FrameType
+    caller: Call | None
+    scope: str  # what stands before the names that are assigned in it
+    module: str | None  # the path of its parameters, if these are not its caller's
+    statement: ast.stmt | None = None  # the one that runs now
+    # What calls within the present statement have returned: id of the array -> its sources, and
+    # the function -> what it has returned each time, by name or else by its sources.
+    returned: dict[int, list[str]] = field(default_factory=dict)
+    returned_by: dict[str, list[list[str]]] = field(default_factory=dict)
+
+
+class Recorder:
+    """Listens to the lines of the family's file, of the operations and of the heads."""
+
+    def __init__(
+        self, model: PreTrainedModel, visit: Callable[[Quantity, np.ndarray], None] | None
+    ) -> None:
+        family = inspect.getfile(type(model))
+        files = [family, *(inspect.getfile(module) for module in (ops, kernels, heads))]
+        self.statements = {file: statements_of(file) for file in files}
+        self.visit = visit
+        self.trace = Trace()
+        self.calls: dict[FrameType, Call] = {}
+        self.names: dict[int, str] = {}  # of every array seen so far, by id
+        self.kept: list[np.ndarray] = []  # those arrays, so that no other can get their id
+        self.parameters: set[int] = set()
+        for name, array in params.flatten(model.params):
+            self.names.setdefault(id(array), name)
+            self.parameters.add(id(array))
+        self.body = model.base_model_prefix
+        self.has_begun = False  # what runs before the body checks the arguments
+
+    # ---- what Python reports ----
+
+    def on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
+        code = frame.f_code
+        if code.co_filename not in self.statements or code.co_name.startswith("<"):
+            return None  # not ours; or an expression within a statement, a comprehension
+        if frame not in self.calls:  # a generator is entered again after every yield
+            values = {name: frame.f_locals[name] for name in code.co_varnames[: code.co_argcount]}
+            self.has_begun |= any(isinstance(value, Inputs) for value in values.values())
+            is_method = isinstance(values.get("self"), PreTrainedModel)
+            if not (self.has_begun or is_method):
+                return None
+            self.enter(frame, values, is_method)
+        return self.on_event
+
+    def on_event(self, frame: FrameType, event: str, argument: Any) -> Any:
+        call = self.calls[frame]
+        statement = self.statements[frame.f_code.co_filename].get(frame.f_lineno)
+        if event == "line" and statement is not call.statement:
+            self.finish(call)
+            call.statement, call.returned, call.returned_by = statement, {}, {}
+        elif event == "return" and isinstance(call.statement, ast.Return):
+            self.leave(call, argument)
+        elif event == "return":  # after a yield, or at the end of a function that returns nothing
+            self.finish(call)
+            call.statement = None
+        return self.on_event
+
+    def enter(self, frame: FrameType, values: dict[str, Any], is_method: bool) -> None:
+        """Begin a call: find its scope, and note arguments that have no name yet."""
+        caller, above = None, frame.f_back
+        while above is not None and caller is None:
+            caller, above = self.calls.get(above), above.f_back
+        scope, module = caller.scope if caller else "", None
+        if isinstance(values.get("p"), params.Node):
+            own = params.path(values["p"])
+            # The body is no step of its own: it yields what its layers give.
+            scope, module = own, own if own not in (scope, self.body) else None
+        elif not is_method:
+            scope = joined(scope, frame.f_code.co_name)
+        call = self.calls[frame] = Call(frame, caller, scope, module)
+        for name, value in values.items():
+            if isinstance(value, Inputs):
+                for part, array in vars(value).items():
+                    if isinstance(array, np.ndarray) and not self.is_known(array):
+                        self.add(joined("inputs", part), array, call, [])
+            elif isinstance(value, np.ndarray) and not (is_method or self.is_known(value)):
+                self.add(joined(scope, name), value, call, self.sources_of_argument(name, call))
+
+    def finish(self, call: Call) -> None:
+        """Note what the statement that has just been run has assigned."""
+        for name, expression in assignments(call.statement):
+            value = call.frame.f_locals.get(name)
+            if isinstance(value, np.ndarray):
+                self.bind(joined(call.scope, name), value, expression, call)
+
+    def leave(self, call: Call, result: Any) -> None:
+        """Note what a function returns, if it is what a module of the checkpoint gives."""
+        assert isinstance(call.statement, ast.Return)
+        expression = call.statement.value
+        values = result if isinstance(result, tuple) else (result,)
+        parts: list[ast.expr | None] = [expression] * len(values)
+        if isinstance(expression, ast.Tuple) and len(expression.elts) == len(values):
+            parts = [*expression.elts]
+        arrays = [(a, part) for a, part in zip(values, parts) if isinstance(a, np.ndarray)]
+        if arrays and call.module:
+            self.bind(call.module, *arrays[0], call)
+        if call.caller:
+            names = []
+            for array, part in arrays:
+                self.kept.append(array)
+                sources = call.caller.returned[id(array)] = self.sources(array, part, call)
+                names += [self.names[id(array)]] if id(array) in self.names else sources
+            call.caller.returned_by.setdefault(call.frame.f_code.co_name, []).append(names)
+
+    # ---- names ----
+
+    def bind(self, name: str, array: np.ndarray, expression: ast.expr | None, call: Call) -> None:
+        """Give an array a name: its first, which makes it a quantity, or one more."""
+        if not self.has_begun:
+            return
+        if not self.is_known(array):
+            self.add(name, array, call, self.sources(array, expression, call))
+        elif id(array) not in self.parameters:
+            quantity = self.trace.by_name[self.names[id(array)]]
+            if name not in (quantity.name, *quantity.aliases):
+                quantity.aliases.append(name)
+            # Where several have gone by one name, it means the last: what a layer finally gives.
+            self.trace.by_name[name] = quantity
+
+    def add(self, name: str, array: np.ndarray, call: Call, inputs: list[str]) -> None:
+        """Note a quantity."""
+        code, line = call.frame.f_code, call.frame.f_lineno
+        if call.statement is not None:
+            line = call.statement.lineno
+        place = code.co_name, Path(code.co_filename).name, line
+        quantity = Quantity(name, array, *place, tuple(dict.fromkeys(inputs)))
+        if self.visit:
+            self.visit(quantity, array)
+        quantity.value = array.copy()
+        self.names[id(array)] = name
+        self.kept.append(array)
+        self.trace.quantities.append(quantity)
+        self.trace.by_name[name] = quantity
+
+    def is_known(self, array: np.ndarray) -> bool:
+        """Tell whether an array has a name already, or is a view of a parameter."""
+        if id(array) in self.names:
+            return True
+        owner = array
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+            if id(owner) in self.parameters:
+                self.names[id(array)] = self.names[id(owner)]
+                self.parameters.add(id(array))
+                self.kept.append(array)
+                return True
+        return False
+
+    # ---- sources: the names of what an array was computed from ----
+
+    def sources(self, array: np.ndarray, expression: ast.AST | None, call: Call) -> list[str]:
+        """Return those of an array that an expression gave, or a call within it."""
+        inner = call.returned.get(id(array))
+        return self.sources_of(expression, call) if inner is None else inner
+
+    def sources_of(self, expression: ast.AST | None, call: Call) -> list[str]:
+        if expression is None:
+            return []
+        value = look_up(expression, call.frame)
+        if isinstance(value, np.ndarray):
+            return [self.names[id(value)]] if self.is_known(value) else []
+        if isinstance(expression, ast.Call):
+            for argument in expression.args:  # f(x, p.dense) is the quantity "dense"
+                node = look_up(argument, call.frame)
+                if isinstance(node, params.Node) and params.path(node) in self.trace.by_name:
+                    return [self.trace.by_name[params.path(node)].name]
+            returned = call.returned_by.get(called_name(expression), [])
+            if len(returned) == 1:
+                return returned[0]
+        parts = ast.iter_child_nodes(expression)
+        return [source for part in parts for source in self.sources_of(part, call)]
+
+    def sources_of_argument(self, name: str, call: Call) -> list[str]:
+        """Return those of an argument, from the expression that the caller wrote for it."""
+        if call.caller is None or call.caller.statement is None:
+            return []
+        code, frame = call.frame.f_code, call.caller.frame
+        place = code.co_varnames.index(name)
+        for node in ast.walk(call.caller.statement):
+            if isinstance(node, ast.Call) and len(node.args) > place:
+                is_this = called_name(node) == code.co_name
+                nodes = [look_up(argument, frame) for argument in node.args]
+                p = call.frame.f_locals.get("p")
+                if is_this and (p is None or any(node is p for node in nodes)):
+                    return self.sources_of(node.args[place], call.caller)
+        return self.sources_of(call.caller.statement, call.caller)
+
+
+def joined(scope: str, name: str) -> str:
+    return f"{scope}.{name}" if scope else name
+
+
+# ---- the statements of a file --------------------------------------------------------------
+
+
+@functools.cache
+def statements_of(file: str) -> dict[int, ast.stmt]:
+    """Return the statement on each line; of one that holds others, on the lines before those."""
+    found: dict[int, ast.stmt] = {}
+    for node in ast.walk(ast.parse(Path(file).read_text("utf-8"))):
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+            for line in range(node.lineno, last + 1):
+                found[line] = node
+    return found
+
+
+def assignments(statement: ast.stmt | None) -> list[tuple[str, ast.expr]]:
+    """Return the names that a statement gives a value to, each with the expression for it."""
+    targets: list[ast.expr]
+    if isinstance(statement, ast.AugAssign):
+        targets, value = [statement.target], statement.value
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        value = statement.value  # one that writes into an array: f(..., out=array)
+        targets = [word.value for word in value.keywords if word.arg == "out"]
+        parts = [node for target in targets for node in ast.walk(target)]
+        return [(node.id, value) for node in parts if isinstance(node, ast.Name)]
+    elif isinstance(statement, ast.Assign) and not is_allocation(statement.value):
+        targets, value = statement.targets, statement.value
+    else:
+        return []
+    found: list[tuple[str, ast.expr]] = []
+    for target in targets:
+        names = target.elts if isinstance(target, ast.Tuple) else [target]
+        values = value.elts if isinstance(value, ast.Tuple) else []
+        if len(values) != len(names):
+            values = [value] * len(names)
+        found += [(name.id, v) for name, v in zip(names, values) if isinstance(name, ast.Name)]
+    return found
+
+
+def is_allocation(expression: ast.expr) -> bool:
+    """Tell whether an expression makes an array in which nothing stands yet."""
+    return isinstance(expression, ast.Call) and ast.unparse(expression.func) == "np.empty"
+
+
+def called_name(expression: ast.Call) -> str:
+    """Return the last part of the name of what is called: "head" of self.head(x)."""
+    return ast.unparse(expression.func).rpartition(".")[2]
+
+
+def look_up(expression: ast.AST, frame: FrameType) -> Any:
+    """Return what a name, an attribute of it or an entry of a list stands for, or None."""
+    if isinstance(expression, ast.Name):
+        return frame.f_locals.get(expression.id)
+    if isinstance(expression, ast.Attribute):
+        return getattr(look_up(expression.value, frame), expression.attr, None)
+    if isinstance(expression, ast.Subscript):
+        holder, index = look_up(expression.value, frame), look_up(expression.slice, frame)
+        return holder[index] if isinstance(holder, list) and isinstance(index, int) else None
+    return None
