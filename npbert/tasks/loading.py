@@ -13,7 +13,7 @@ from npbert.checkpoint import read_json
 from npbert.config import FILE
 from npbert.models import PreTrainedModel
 from npbert.shipped import DEFAULTS, checkpoint_directory
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer import AutoTokenizer, BertTokenizer
 
 Model = str | Path | PreTrainedModel | None  # how the tasks are told which model to use
 
@@ -119,7 +119,7 @@ def _load(task: Task, directory: Path) -> tuple[PreTrainedModel, BertTokenizer]:
 
 @functools.cache
 def _load_tokenizer(directory: Path) -> BertTokenizer:
-    return BertTokenizer.from_pretrained(directory)
+    return AutoTokenizer.from_pretrained(directory)
 
 
 def _model_class(task: Task, directory: Path) -> Any:
