@@ -1,4 +1,4 @@
-"""Writes npbert/character_tables.py by asking the Rust library about every code point.
+"""Writes npbert/character_tables.txt by asking the Rust library about every code point.
 
     python tests/make_character_tables.py [FILE]
 
@@ -18,81 +18,10 @@ from pathlib import Path
 import tokenizers
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-TARGET = Path(__file__).parent.parent / "npbert" / "character_tables.py"
+TARGET = Path(__file__).parent.parent / "npbert" / "character_tables.txt"
 SURROGATES = range(0xD800, 0xE000)  # no characters: the reference does not accept them
 HANGUL_SYLLABLES = range(0xAC00, 0xAC00 + 11172)  # decomposed by arithmetic, not by a table
 CODE_POINTS = [code for code in range(0x110000) if code not in SURROGATES]
-
-HEADER = '''\
-"""Tables of characters for the tokenizer, equal to those of the Rust library.
-
-Written by tests/make_character_tables.py with tokenizers=={version}; do not edit by hand. All
-numbers are hexadecimal code points. The library's tables come from several versions of Unicode
-and equal none of them, which is why `unicodedata` is not asked.
-"""
-
-from __future__ import annotations
-
-from bisect import bisect_right
-from functools import cache
-
-
-class Ranges:
-    """A set of code points, given as inclusive ranges: "41-5A 5F" holds A to Z and "_"."""
-
-    def __init__(self, text: str) -> None:
-        # Where membership begins and ends, in turn: an odd number of bounds up to and including
-        # a code point means that it lies inside a range.
-        self.bounds: list[int] = []
-        for part in text.split():
-            first, _, last = part.partition("-")
-            self.bounds += int(first, 16), int(last or first, 16) + 1
-
-    def __contains__(self, code: int) -> bool:
-        return bisect_right(self.bounds, code) % 2 == 1
-
-
-@cache
-def ranges(name: str) -> Ranges:
-    """Read one of the tables of ranges, once: `ranges("PUNCTUATION")`."""
-    return Ranges(globals()[name])
-
-
-@cache
-def combining_classes() -> dict[str, int]:
-    """Map every character that canonical ordering may move to its combining class, 1 to 240."""
-    classes = {{}}
-    for part in COMBINING_CLASSES.split():
-        codes, _, combining_class = part.partition("=")
-        first, _, last = codes.partition("-")
-        for code in range(int(first, 16), int(last or first, 16) + 1):
-            classes[chr(code)] = int(combining_class)
-    return classes
-
-
-@cache
-def decompositions() -> dict[str, str]:
-    """Map every character but the Hangul syllables to its full canonical decomposition."""
-    decomposed = {{}}
-    for part in DECOMPOSITIONS.split():
-        code, _, codes = part.partition("=")
-        decomposed[chr(int(code, 16))] = "".join([chr(int(c, 16)) for c in codes.split("+")])
-    return decomposed
-
-
-@cache
-def lower_case() -> dict[str, str]:
-    """Map every character that has a lower case to it; "İ" alone becomes two characters."""
-    lower = {{"\\u0130": "i\\u0307"}}
-    for part in LOWER_CASE.split():
-        codes, _, distance = part.partition("=")
-        codes, _, step = codes.partition("/")
-        first, _, last = codes.partition("-")
-        for code in range(int(first, 16), int(last or first, 16) + 1, int(step or "1")):
-            lower[chr(code)] = chr(code + int(distance, 16))
-    return lower
-
-'''
 
 
 def runs(codes: Iterable[int], step: int = 1) -> Iterator[tuple[int, int]]:
@@ -227,21 +156,23 @@ COMMENTS = {
 }
 
 
-def module_text() -> str:
-    """Return the whole text of npbert/character_tables.py."""
-    parts = [HEADER.format(version=tokenizers.__version__)]
+def file_text() -> str:
+    """Return the whole text of npbert/character_tables.txt."""
+    made_by = (
+        f"Measured by tests/make_character_tables.py with tokenizers=={tokenizers.__version__}"
+    )
+    blocks = [f"# {made_by}; do not edit by hand.\n"]
     for name, text in measure().items():
         lines = textwrap.wrap(text, 99, break_on_hyphens=False)
-        body = "\n".join(lines)
-        parts.append(f'\n# {COMMENTS[name]}\n{name} = """\n{body}\n"""\n')
-    return "".join(parts)
+        blocks.append("\n".join([f"# {COMMENTS[name]}", name, *lines, ""]))
+    return "\n".join(blocks)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, nargs="?", default=TARGET, help="the file to write")
     arguments = parser.parse_args()
-    arguments.file.write_text(module_text(), "utf-8")
+    arguments.file.write_text(file_text(), "utf-8")
     print(f"{arguments.file}: {arguments.file.stat().st_size} bytes")
 
 

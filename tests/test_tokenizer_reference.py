@@ -57,9 +57,9 @@ def assert_equal(mine, theirs, *texts):
 
 
 def test_character_tables_are_those_of_the_library():
-    from make_character_tables import module_text
+    from make_character_tables import file_text
 
-    assert Path(character_tables.__file__).read_text("utf-8") == module_text()
+    assert Path(character_tables.FILE).read_text("utf-8") == file_text()
 
 
 # ---- text ----------------------------------------------------------------------------------
