@@ -30,13 +30,12 @@ def start_from_teacher(name: str, model, teacher: ConvBertForMaskedLM, batches: 
         vocabulary_bias(model).copy_(vocabulary_bias(teacher))
         entering = teacher_entering_states(teacher)
         if isinstance(model, MobileBertForPreTraining):
-            start_thin_embeddings(model, teacher, entering)
+            contents = start_thin_embeddings(model, teacher, entering)
         else:
-            start_wide_embeddings(model, teacher, entering)
+            contents = start_wide_embeddings(model, teacher, entering)
         if isinstance(model, BertForPreTraining):
             start_bert_layers(model, teacher, batches[0])
-    if near := FAMILIES[name].near:
-        fit_near_heads(model, batches[:4], near)
+    fit_near_heads(model, batches[:4], contents, FAMILIES[name].near)
     fit_head(model, teacher, batches)
 
 
@@ -47,41 +46,37 @@ def teacher_entering_states(teacher):
     return teacher.convbert.embeddings_project(embeddings.LayerNorm(pieces))
 
 
-def sinusoids(positions: int, width: int) -> torch.Tensor:
-    """Return the position code of Vaswani et al. 2017: relative places are easy to read from it."""
-    angles = torch.arange(positions)[:, None] * 10000.0 ** (-torch.arange(0, width, 2) / width)
-    return torch.stack([angles.sin(), angles.cos()], 2).flatten(1)
-
-
-def start_thin_embeddings(model, teacher, entering) -> None:
+def start_thin_embeddings(model, teacher, entering) -> torch.Tensor:
     """MobileBERT: the teacher's table as it is, the projection in the middle of the trigram.
 
     The projection is fitted, since MobileBERT has no norm before it. The head starts from the
-    teacher's in the half that is tied to the table, from nothing in the other half.
+    teacher's in the half that is tied to the table, from nothing in the other half. Returns what
+    enters the first layer for each piece, without positions [V, D].
     """
     embeddings, head = model.mobilebert.embeddings, model.cls.predictions
     table = teacher.get_input_embeddings().weight
-    E, positions = table.shape[1], embeddings.position_embeddings.weight
+    E = table.shape[1]
     embeddings.word_embeddings.weight.copy_(table)
     inputs = torch.cat([table, torch.ones(len(table), 1)], 1)
     fitted = torch.linalg.lstsq(inputs, entering).solution.T  # [D, E + 1]
     embeddings.embedding_transformation.weight[:, E : 2 * E] = fitted[:, :E]
     embeddings.embedding_transformation.bias.copy_(fitted[:, E])
-    positions.copy_(sinusoids(*positions.shape) * 0.3 * entering.std())
     head.transform.dense.weight[:E] = teacher.generator_predictions.dense.weight
     head.transform.dense.bias[:E] = teacher.generator_predictions.dense.bias
     head.transform.LayerNorm.weight[:E] = teacher.generator_predictions.LayerNorm.weight
     head.transform.LayerNorm.bias[:E] = teacher.generator_predictions.LayerNorm.bias
     head.dense.weight.zero_()
+    return inputs @ fitted.T
 
 
-def start_wide_embeddings(model, teacher, entering) -> None:
+def start_wide_embeddings(model, teacher, entering) -> torch.Tensor:
     """BERT and SqueezeBERT: the teacher's table widened half as its projection would, and a norm.
 
     The table is read at both ends. Times the projection it gives the states that enter the
     teacher's first layer, but the head cannot read the directions that the projection makes small;
     times a rotation it is the other way round. The square roots of the projection's singular
     values do both nearly as well. The norm is fitted to the states that enter the first layer.
+    Returns the table [V, D].
     """
     theirs, ours = teacher.convbert.embeddings, model.base_model.embeddings
     projection = teacher.convbert.embeddings_project.weight * theirs.LayerNorm.weight  # [D, E]
@@ -94,6 +89,7 @@ def start_wide_embeddings(model, teacher, entering) -> None:
     ours.LayerNorm.weight.copy_((normed * wanted).mean(0) / normed.var(0))
     ours.LayerNorm.bias.copy_(entering.mean(0) - ours.LayerNorm.weight * normed.mean(0))
     model.cls.predictions.transform.LayerNorm.weight.fill_(1.5)  # as long as the teacher's
+    return table
 
 
 def start_bert_layers(model, teacher, batch) -> None:

@@ -105,9 +105,8 @@ FAMILIES = {
         },
         steps=3000,
         tokenizer="MobileBertTokenizer",
-        muon_rate=2e-3,
-        long=0.3,
         taught={2: 1, 4: 2, 6: 3, 8: 4},
+        near=4 * ((0, 0, -1, 1), (0, 0, -2, 2)),
     ),
     "squeezebert": Family(
         SqueezeBertForMaskedLM,

@@ -1,7 +1,6 @@
-"""Lets attention heads of BERT and SqueezeBERT start out looking at the neighbouring pieces.
+"""Lets some attention heads of the other families start out looking at the neighbouring pieces.
 
-ConvBERT and MobileBERT see neighbours by construction, through a convolution and the trigram input.
-A head of BERT has to find out from the position embeddings where the neighbour is, and stays on a
+ConvBERT sees neighbours by construction, through its convolutions. A head of BERT has to find out from the position embeddings where the neighbour is, and stays on a
 plateau until it has: thousands of steps in which the model knows little but unigrams. So position
 embeddings start as a code of sines in directions that the word embeddings leave nearly free, and
 the queries and keys of some heads from a regression of that code on the hidden states.
@@ -37,50 +36,69 @@ def moved(code: torch.Tensor, offset: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def place_positions(model, frequencies: int, groups: int) -> torch.Tensor:
-    """Write the code into the position embeddings, once for each group of features; return it."""
-    embeddings = model.base_model.embeddings
-    table, positions = embeddings.word_embeddings.weight, embeddings.position_embeddings.weight
+def place_positions(model, contents, frequencies: int, groups: int) -> torch.Tensor:
+    """Write the code into the position embeddings, once for each group of features; return it.
+
+    contents: what the positions will be added to for each word piece [V, D].
+    """
+    positions = model.base_model.embeddings.position_embeddings.weight
     code = position_code(len(positions), frequencies)
-    energy = SHARE * table.var() * table.shape[1]
+    energy = SHARE * contents.var() * contents.shape[1]
     amplitude = (energy / (groups * frequencies)).sqrt()
-    for features in torch.arange(table.shape[1]).chunk(groups):
-        _, directions = torch.linalg.eigh(table[:, features].T.cov())  # the least varying first
+    for features in torch.arange(contents.shape[1]).chunk(groups):
+        _, directions = torch.linalg.eigh(contents[:, features].T.cov())  # the least varying first
         positions[:, features] = amplitude * code @ directions[:, : 2 * frequencies].T
     return code
 
 
+def regress(x: torch.Tensor, wanted: torch.Tensor):
+    """Return weight and bias of the ridge regression of wanted [N, C] on x [N, D], and its R^2."""
+    x_mean, wanted_mean = x.mean(0), wanted.mean(0)
+    x, wanted = x - x_mean, wanted - wanted_mean
+    covariance = x.T @ x / len(x)
+    covariance += 1e-3 * covariance.diagonal().mean() * torch.eye(x.shape[1])
+    weight = torch.linalg.solve(covariance, x.T @ wanted / len(x)).T
+    explained = 1 - (x @ weight.T - wanted).var() / wanted.var()
+    return weight, wanted_mean - weight @ x_mean, explained
+
+
 @torch.no_grad()
-def fit_near_heads(model, batches: list[dict], near: tuple) -> None:
-    """Let heads look at a neighbour: near[layer][head] is how far on it is, 0 for a free head."""
-    groups = getattr(model.config, "q_groups", 1)
-    width = model.config.hidden_size // model.config.num_attention_heads
-    frequencies = width // 2 if groups == 1 else width // 6
-    code = place_positions(model, frequencies, groups)
+def fit_near_heads(model, batches: list[dict], contents, near: tuple) -> None:
+    """Let heads look at a neighbour: near[layer][head] is how far on it is, 0 for a free head.
+
+    Layer by layer, since each changes what the next one gets. A head of SqueezeBERT sees its group
+    of features only; the heads of MobileBERT share a bottleneck, whose first features become the
+    code.
+    """
+    kind, heads = model.config.model_type, model.config.num_attention_heads
+    groups = heads if kind == "squeezebert" else 1
+    thin = kind == "mobilebert"
+    width = (model.config.intra_bottleneck_size if thin else model.config.hidden_size) // heads
+    frequencies = width // 6 if kind == "squeezebert" else width // 2
+    code = place_positions(model, contents, frequencies, groups)
     encoder = model.base_model.encoder
-    for index, offsets in enumerate(near):
+    layers = encoder.layers if kind == "squeezebert" else encoder.layer
+    wanted = torch.cat([code[: b["ids"].shape[1]].repeat(len(b["ids"]), 1) for b in batches])
+    for index, (layer, offsets) in enumerate(zip(layers, near)):
+        attention = layer.attention if kind == "squeezebert" else layer.attention.self
         states = torch.cat([hidden_states(model, b)[0][index].flatten(0, 1) for b in batches])
-        wanted = torch.cat([code[: b["ids"].shape[1]].repeat(len(b["ids"]), 1) for b in batches])
-        layer = (
-            encoder.layer[index].attention.self if groups == 1 else encoder.layers[index].attention
-        )
+        fits = [regress(x, wanted) for x in states.chunk(groups, dim=1)]
+        if thin:
+            weight, bias, explained = fits[0]
+            layer.bottleneck.attention.dense.weight[: len(weight)] = weight
+            layer.bottleneck.attention.dense.bias[: len(bias)] = bias
+            fits = [(torch.eye(len(bias), width * heads), torch.zeros(len(bias)), explained)]
         for head, offset in enumerate(offsets):
             if not offset:
                 continue
-            x = states if groups == 1 else states.chunk(groups, dim=1)[head]
-            mean = x.mean(0)
-            x = x - mean
-            covariance = x.T @ x / len(x)
-            covariance += 1e-3 * covariance.diagonal().mean() * torch.eye(x.shape[1])
-            weight = torch.linalg.solve(covariance, x.T @ wanted / len(x)).T  # [code, features]
-            found = x @ weight.T + wanted.mean(0)
-            explained = 1 - (found - wanted).var() / wanted.var()
-            scale = (PEAK * width**0.5 / found.square().sum(1).mean()).sqrt()
-            weight, bias = scale * weight, scale * (wanted.mean(0) - weight @ mean)
+            weight, bias, explained = fits[head % len(fits)]
+            scale = (PEAK * width**0.5 / (explained * frequencies)).sqrt()
+            turn = scale * moved(code, offset).T
             rows = slice(head * width, head * width + 2 * frequencies)
-            turn = moved(code, offset).T
-            layer.key.weight[rows] = weight.view_as(layer.key.weight[rows])
-            layer.key.bias[rows] = bias
-            layer.query.weight[rows] = (turn @ weight).view_as(layer.query.weight[rows])
-            layer.query.bias[rows] = turn @ bias
-            print(f"layer {index}, head {head}: {explained:.0%} of the position code", flush=True)
+            shape = attention.key.weight[rows].shape
+            attention.key.weight[rows] = scale * weight.view(shape)
+            attention.key.bias[rows] = scale * bias
+            attention.query.weight[rows] = (turn @ weight).view(shape)
+            attention.query.bias[rows] = turn @ bias
+        found = ", ".join(f"{explained:.0%}" for _, _, explained in fits)
+        print(f"layer {index}: {found} of the position code found in the states", flush=True)
