@@ -1,9 +1,10 @@
 """Lets some attention heads of the other families start out looking at the neighbouring pieces.
 
-ConvBERT sees neighbours by construction, through its convolutions. A head of BERT has to find out from the position embeddings where the neighbour is, and stays on a
-plateau until it has: thousands of steps in which the model knows little but unigrams. So position
-embeddings start as a code of sines in directions that the word embeddings leave nearly free, and
-the queries and keys of some heads from a regression of that code on the hidden states.
+ConvBERT sees neighbours by construction, through its convolutions. A head of BERT has to find out
+from the position embeddings where the neighbour is, and stays on a plateau until it has: thousands
+of steps in which the model knows little but unigrams. So position embeddings start as a code of
+sines in directions that the word embeddings leave nearly free, and the queries and keys of some
+heads from a regression of that code on the hidden states.
 """
 
 from __future__ import annotations
