@@ -33,7 +33,7 @@ SHARED = {
     "bos_token_id": None,
     "eos_token_id": None,
 }
-PAIRS = {"whole": 0.35, "next": 0.5, "sentence": 0.15}  # half of the rows: next-sentence prediction
+PAIRS = {"whole": 0.45, "next": 0.5, "sentence": 0.05}  # half of the rows: next-sentence prediction
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ FAMILIES = {
         },
         steps=3000,
         tokenizer="SqueezeBertTokenizer",
-        layouts={"whole": 0.65, "pair": 0.2, "sentence": 0.15},
+        layouts={"whole": 0.75, "pair": 0.2, "sentence": 0.05},
         taught={2: 1, 3: 2, 5: 3, 6: 4},
         near=((-1, 1, -1, 1), (1, -1, 0, 0), (0, 0, 1, -1), (2, -2, 0, 0), (0, 0, -1, 1)),
     ),

@@ -68,7 +68,8 @@ def channels_last_encoder(self, hidden_states, attention_mask=None, *args, **kwa
     for layer in self.layers:
         attention, x = layer.attention, states[-1].reshape(B * T, D)
         G, H = attention.query.groups, attention.num_attention_heads
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+        device = x.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
 
         def by_group(y, G=G, dtype=dtype):  # [N, D] -> [G, N, D/G]
             return y.to(dtype).view(len(y), G, -1).transpose(0, 1)

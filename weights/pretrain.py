@@ -136,7 +136,7 @@ def validate(model, windows, pairs, device, limit=256) -> list[float]:
     """Return nats a hidden piece, top-1 and next-sentence accuracy on the first validation rows."""
     nats, right, count, judged = 0.0, 0, 0, []
     model.eval()
-    for i in range(0, limit, 32):
+    for i in range(0, min(limit, len(windows[0])), 32):
         ids, labels = (torch.as_tensor(array[i : i + 32], device=device) for array in windows)
         truth = labels[labels != -100]
         batch = {"ids": ids, "types": torch.zeros_like(ids), "attended": torch.ones(ids.shape)}
@@ -223,7 +223,7 @@ def train(worker: int, arguments) -> None:
     windows = held_out_windows(held_out, LONG, SPECIAL)
     pairs = held_out_pairs(held_out, LONG, SPECIAL, stops)
 
-    def make_batch(step, left):
+    def make_batch(step, left, worker=worker, device=device):
         length, size, layouts = batch_shape(step, arguments)
         index = (step * arguments.workers + worker) * size
         mask_rate = LEAST_MASKED + (arguments.mask_rate - LEAST_MASKED) * left
@@ -238,15 +238,15 @@ def train(worker: int, arguments) -> None:
             raise SystemExit(f"{state_file} was made with {resumed['batches']}, not {batches}")
     model, teacher = new_model(arguments.family, arguments.seed), None
     faster.check(model)
-    model.to(device).train()
-    if FAMILIES[arguments.family].taught:
-        if not resumed:
-            teacher = load_teacher(arguments.teacher, device)
-            some = [make_batch(step, 1.0) for step in range(40)]
-            start_from_teacher(arguments.family, model, teacher, some)
-        teacher = load_teacher(arguments.teacher, device, torch.bfloat16)
+    taught = bool(FAMILIES[arguments.family].taught)
+    if taught and not resumed:
+        some = [make_batch(step, 1.0, 0, "cpu") for step in range(40)]  # the same for all workers
+        start_from_teacher(arguments.family, model, load_teacher(arguments.teacher), some)
     elif not resumed:
         start_from_statistics(model, rows.stream, arguments.seed)
+    if taught:
+        teacher = load_teacher(arguments.teacher, device, torch.bfloat16)
+    model.to(device).train()
     optimizers = make_optimizers(model, arguments)
     step, pieces, log = 0, 0, []
     if resumed:
