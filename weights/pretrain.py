@@ -183,6 +183,7 @@ def export(model, arguments) -> None:
     """Write the checkpoint: weights in half precision, to be computed with in single precision."""
     directory = arguments.out
     model.cpu().half().save_pretrained(directory)
+    (directory / "model.safetensors").chmod(0o644)  # the library lets nobody else read it
     config = json.loads((directory / "config.json").read_text())
     config["dtype"] = "float32"
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n")
