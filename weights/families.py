@@ -33,7 +33,6 @@ SHARED = {
     "bos_token_id": None,
     "eos_token_id": None,
 }
-PAIRS = {"whole": 0.45, "next": 0.5, "sentence": 0.05}  # half of the rows: next-sentence prediction
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,16 @@ class Family:
     sizes: dict
     steps: int
     tokenizer: str  # the class that transformers loads the vocabulary with
+    layouts: dict[str, float]  # what a row of a batch holds, and how often; see batches.py
     batch: int = 24  # windows of 64 pieces a worker and step
     sentences: int = 0  # steps more at the end, half of them single sentences
     rate: float = 1.5e-3  # peak learning rate of AdamW
     muon_rate: float = 3e-3  # peak learning rate of Muon
     mask_rate: float = 0.2  # the share of pieces to hide, before the rate falls
-    falling: float = 0.4  # the last share of the steps, in which the rate falls to zero
+    falling: float = 0.5  # the last share of the steps, in which the rate falls to zero
     # The last share of the steps, with windows of 128 pieces: all, where only the position
     # embeddings say what is near, and places that were never trained would not.
     long: float = 1.0
-    layouts: dict[str, float] = field(default_factory=lambda: PAIRS)
     # The teacher's layer that a layer is taught to equal; empty without a teacher.
     taught: dict[int, int] = field(default_factory=dict)
     # For each layer and head, the neighbour it looks at when training begins; 0 for a free head.
@@ -85,8 +84,11 @@ FAMILIES = {
         BertForPreTraining,
         BertConfig,
         {"num_hidden_layers": 4, "intermediate_size": 512},
-        steps=3000,
+        steps=1650,
         tokenizer="BertTokenizer",
+        falling=0.42,
+        long=0.678,
+        layouts={"whole": 0.35, "next": 0.5, "sentence": 0.15},
         taught={1: 1, 2: 2, 3: 3, 4: 4},
         near=((0, 0, -1, 1), (0, 0, -2, 2), (0, 0, -1, 1), (0, 0, -2, 2)),
     ),
@@ -103,8 +105,9 @@ FAMILIES = {
             "normalization_type": "no_norm",
             "classifier_activation": True,
         },
-        steps=3000,
+        steps=1900,
         tokenizer="MobileBertTokenizer",
+        layouts={"whole": 0.45, "next": 0.5, "sentence": 0.05},
         taught={2: 1, 4: 2, 6: 3, 8: 4},
         near=4 * ((0, 0, -1, 1), (0, 0, -2, 2)),
     ),
@@ -122,8 +125,9 @@ FAMILIES = {
             "intermediate_groups": 4,
             "output_groups": 4,
         },
-        steps=3000,
+        steps=2100,
         tokenizer="SqueezeBertTokenizer",
+        long=0.915,
         layouts={"whole": 0.75, "pair": 0.2, "sentence": 0.05},
         taught={2: 1, 3: 2, 5: 3, 6: 4},
         near=((-1, 1, -1, 1), (1, -1, 0, 0), (0, 0, 1, -1), (2, -2, 0, 0), (0, 0, -1, 1)),
