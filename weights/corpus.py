@@ -9,6 +9,7 @@ import numpy as np
 
 CORPUS = Path(__file__).parent / "corpus"
 SPLITS = ("train", "validation", "test")
+SPECIAL = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}  # in every vocabulary here
 
 
 def read_documents(split: str) -> list[list[str]]:
@@ -41,3 +42,44 @@ def held_out_windows(
     labels = np.full(ids.shape, -100)
     labels[:, 1:-1] = np.where(hidden, windows, -100)
     return ids, labels
+
+
+def held_out_pairs(
+    documents: list[np.ndarray], length: int, special: dict[str, int], stops: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut documents into pairs of segments: the next-sentence test.
+
+    stops: the ids of the pieces that end a sentence; both segments begin behind one.
+    Returns ids [N, length], token types [N, length] and labels [N], 0 where the second segment
+    follows the first. In every other pair it does; in the rest it is the second segment of a pair
+    of another document. Nothing is hidden, nothing padded.
+    """
+    room = length - 3
+    firsts, seconds, sources = [], [], []
+    for source, document in enumerate(documents):
+        starts = np.flatnonzero(np.isin(document, stops)) + 1
+        position = 0
+        while position < len(starts) and starts[position] + 2 * room <= len(document):
+            start = starts[position]
+            middles = starts[(starts >= start + 8) & (starts <= start + room - 8)]
+            if len(middles):  # the sentence that starts nearest to the middle
+                middle = middles[np.argmin(np.abs(middles - start - room // 2))]
+                firsts.append(document[start:middle])
+                seconds.append(document[middle : middle + room])
+                sources.append(source)
+            position = np.searchsorted(starts, start + room)
+    sources = np.array(sources)
+    N = len(sources)
+    ids, types = np.empty((N, length), np.int64), np.zeros((N, length), np.int64)
+    labels = np.arange(N) % 2
+    for i in range(N):
+        other = i
+        if labels[i]:  # half the list away, or the next place there that is another document
+            other = (i + N // 2) % N
+            while sources[other] == sources[i]:
+                other = (other + 1) % N
+        second = seconds[other][: room - len(firsts[i])]
+        cls, sep = [special["[CLS]"]], [special["[SEP]"]]
+        ids[i] = np.concatenate([cls, firsts[i], sep, second, sep])
+        types[i, len(firsts[i]) + 2 :] = 1
+    return ids, types, labels

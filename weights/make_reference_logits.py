@@ -1,27 +1,29 @@
-"""Makes the reference values of a shipped checkpoint: transformers' logits and hidden states.
+"""Makes the reference values of shipped checkpoints: transformers' logits and hidden states.
 
-    python weights/make_reference_logits.py weights/convbert-tiny
+    python weights/make_reference_logits.py weights/convbert-tiny weights/bert-tiny
 
-Needs the extra `reference`. Writes weights/reference/NAME.safetensors, all in float64, computed by
-transformers (eager attention) from the checkpoint as it is stored. For every case it holds
+Needs the extra `reference`. Writes weights/reference/NAME.safetensors, all floats in float64,
+computed by transformers (eager attention, the class that config.json names) from the checkpoint as
+it is stored. For every case it holds
 
     CASE.input_ids, CASE.attention_mask, CASE.token_type_ids    [B, T]
-    CASE.hidden_states.0 ... N       [B, T, D]: what enters the first layer, what leaves each layer
-    CASE.positions                   the positions that logits are kept for
-    CASE.logits                      [B, positions, V]: all but for the full-length case, where
-                                     every eighth is kept (all of them would be 8 MB; the head
-                                     treats every position alike)
+    CASE.positions                   the positions that values are kept for: all but for the
+                                     full-length case, where every sixteenth is kept
+    CASE.hidden_states.0 ... N       [B, positions, D]: what enters the first layer, leaves each
+    CASE.OUTPUT                      what else the model returns; of scores of the whole vocabulary
+                                     [B, T, V], every sixteenth at the positions, and
+    CASE.OUTPUT.all                  [B, V]: all of them at the last of the positions but one
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
 import torch
 import transformers
-from transformers import AutoModelForMaskedLM
 
 from npbert import BertTokenizer, safetensors
 
@@ -49,36 +51,54 @@ def cases(tokenizer: BertTokenizer, positions: int) -> dict[str, dict[str, np.nd
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path)
-    directory = parser.parse_args().directory
-    tokenizer = BertTokenizer.from_pretrained(directory)
-    model = AutoModelForMaskedLM.from_pretrained(
-        directory, dtype=torch.float64, attn_implementation="eager"
-    ).eval()
+def values_of(model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return what is kept of the outputs for one case, by name."""
+    with torch.no_grad():
+        output = model(
+            **{name: torch.from_numpy(array) for name, array in inputs.items()},
+            output_hidden_states=True,
+        )
+    B, T = inputs["input_ids"].shape
+    positions = np.arange(T) if T < 64 else np.arange(0, T, 16)
+    values = {"positions": positions}
+    for i, state in enumerate(output.hidden_states):
+        values[f"hidden_states.{i}"] = state.numpy()[:, positions]
+    for name in output:
+        if name == "hidden_states":
+            continue
+        array = output[name].numpy()
+        if array.shape == (B, T, model.config.vocab_size):
+            values[f"{name}.all"] = array[:, positions[-2:][0]]
+            array = array[:, positions, ::16]
+        values[name] = array
+    return values
 
+
+def make(directory: Path) -> None:
+    """Write the reference values of one checkpoint."""
+    tokenizer = BertTokenizer.from_pretrained(directory)
+    (architecture,) = json.loads((directory / "config.json").read_text())["architectures"]
+    model = getattr(transformers, architecture).from_pretrained(
+        directory, dtype=torch.float64, attn_implementation="eager"
+    )
+    model.eval()
     tensors = {}
     for case, inputs in cases(tokenizer, model.config.max_position_embeddings).items():
         inputs = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-        with torch.no_grad():
-            output = model(
-                **{name: torch.from_numpy(array) for name, array in inputs.items()},
-                output_hidden_states=True,
-            )
-        T = inputs["input_ids"].shape[1]
-        positions = np.arange(T) if T < 64 else np.arange(0, T, 8)
-        tensors |= {f"{case}.{name}": array for name, array in inputs.items()}
-        for i, state in enumerate(output.hidden_states):
-            tensors[f"{case}.hidden_states.{i}"] = state.numpy()
-        tensors[f"{case}.positions"] = positions
-        tensors[f"{case}.logits"] = output.logits.numpy()[:, positions]
-
+        for name, array in (inputs | values_of(model, inputs)).items():
+            tensors[f"{case}.{name}"] = np.ascontiguousarray(array)
     OUT.mkdir(exist_ok=True)
     path = OUT / f"{directory.name}.safetensors"
     made_by = f"transformers {transformers.__version__}, torch {torch.__version__}, float64, eager"
     safetensors.write(path, tensors, {"made_by": made_by})
     print(f"{path}: {len(tensors)} tensors, {path.stat().st_size / 1e6:.1f} MB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directories", type=Path, nargs="+")
+    for directory in parser.parse_args().directories:
+        make(directory)
 
 
 if __name__ == "__main__":
