@@ -26,11 +26,11 @@ def test_there_are_examples():
     assert len(EXAMPLES) >= 2
 
 
-@pytest.mark.parametrize(
-    "file", ["README.md", "weights/README.md", "weights/convbert-tiny/README.md"]
-)
-def test_links_lead_somewhere(file):
-    path = ROOT / file
+PAGES = [ROOT / "README.md", ROOT / "weights" / "README.md", *ROOT.glob("weights/*/README.md")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(path):
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", path.read_text("utf-8"))
     assert links
     assert [link for link in links if not (path.parent / link).exists()] == []
