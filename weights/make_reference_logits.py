@@ -12,7 +12,8 @@ it is stored. For every case it holds
     CASE.hidden_states.0 ... N       [B, positions, D]: what enters the first layer, leaves each
     CASE.OUTPUT                      what else the model returns; of scores of the whole vocabulary
                                      [B, T, V], every sixteenth at the positions, and
-    CASE.OUTPUT.all                  [B, V]: all of them at the last of the positions but one
+    sentence.OUTPUT.all              [B, V]: all of them at the last of the positions but one
+For multiple choice the sentences of a case are the choices of one question: inputs [1, B, T].
 """
 
 from __future__ import annotations
@@ -51,14 +52,14 @@ def cases(tokenizer: BertTokenizer, positions: int) -> dict[str, dict[str, np.nd
     }
 
 
-def values_of(model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def values_of(model, case: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return what is kept of the outputs for one case, by name."""
     with torch.no_grad():
         output = model(
             **{name: torch.from_numpy(array) for name, array in inputs.items()},
             output_hidden_states=True,
         )
-    B, T = inputs["input_ids"].shape
+    B, T = inputs["input_ids"].shape[-2:]
     positions = np.arange(T) if T < 64 else np.arange(0, T, 16)
     values = {"positions": positions}
     for i, state in enumerate(output.hidden_states):
@@ -68,7 +69,8 @@ def values_of(model, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             continue
         array = output[name].numpy()
         if array.shape == (B, T, model.config.vocab_size):
-            values[f"{name}.all"] = array[:, positions[-2:][0]]
+            if case == "sentence":
+                values[f"{name}.all"] = array[:, positions[-2:][0]]
             array = array[:, positions, ::16]
         values[name] = array
     return values
@@ -84,8 +86,10 @@ def make(directory: Path) -> None:
     model.eval()
     tensors = {}
     for case, inputs in cases(tokenizer, model.config.max_position_embeddings).items():
+        if architecture.endswith("ForMultipleChoice"):
+            inputs = {name: array[None] for name, array in inputs.items()}
         inputs = {name: np.ascontiguousarray(array) for name, array in inputs.items()}
-        for name, array in (inputs | values_of(model, inputs)).items():
+        for name, array in (inputs | values_of(model, case, inputs)).items():
             tensors[f"{case}.{name}"] = np.ascontiguousarray(array)
     OUT.mkdir(exist_ok=True)
     path = OUT / f"{directory.name}.safetensors"
