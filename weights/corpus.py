@@ -68,6 +68,10 @@ def held_out_pairs(
                 seconds.append(document[middle : middle + room])
                 sources.append(source)
             position = np.searchsorted(starts, start + room)
+    if len(set(sources)) < 2:
+        raise ValueError(
+            "pairs that do not belong together need two documents with room for a pair"
+        )
     sources = np.array(sources)
     N = len(sources)
     ids, types = np.empty((N, length), np.int64), np.zeros((N, length), np.int64)
