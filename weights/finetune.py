@@ -29,7 +29,7 @@ from tasks import TASKS
 from tasks.rows import collate
 from tqdm import tqdm
 
-from npbert import BertTokenizer
+from npbert import BertTokenizer, checkpoint
 
 HERE = Path(__file__).parent
 # Peak rate, pieces in a batch, how often each example is seen.
@@ -69,7 +69,11 @@ LOSSES = {"answer": span_loss}
 
 
 def new_model(task, base: Path, seed: int):
-    """Load the base with the task's head; the head is new, but for multiple choice."""
+    """Load the base with the task's head, which is new.
+
+    But for multiple choice: there a choice is scored by how much more the next-sentence head of
+    the base, if it has one, speaks for "follows" than for "does not".
+    """
     torch.manual_seed(seed)
     family = json.loads((base / "config.json").read_text())["architectures"][0].split("For")[0]
     options = {}
@@ -78,6 +82,12 @@ def new_model(task, base: Path, seed: int):
         options["label2id"] = {label: i for i, label in enumerate(task.LABELS)}
     kind = getattr(transformers, f"{family}For{task.HEAD}")
     model = kind.from_pretrained(base, dtype=torch.float32, attn_implementation="eager", **options)
+    if task.HEAD == "MultipleChoice":
+        relationship = checkpoint.read_weights(base).get("cls.seq_relationship.weight")  # [2, D]
+        if relationship is not None:
+            follows, does_not = torch.from_numpy(np.float32(relationship))
+            with torch.no_grad():
+                model.classifier.weight.copy_((follows - does_not)[None])
     return model
 
 
@@ -148,6 +158,8 @@ def train(name: str, arguments) -> None:
     settings |= {key: value for key in settings if (value := getattr(arguments, key)) is not None}
     device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()  # that the head is new, is known
+    transformers.logging.disable_progress_bar()
     base = arguments.base or HERE / task.BASE
     tokenizer = BertTokenizer.from_pretrained(base)
     rng = np.random.default_rng(arguments.seed)

@@ -33,17 +33,20 @@ class Example:
     same_document: int  # which wrong choice is from the same document
 
 
-def places(split: str, tokenizer: BertTokenizer) -> list[list[tuple[str, str]]]:
+def places(
+    split: str, tokenizer: BertTokenizer, count: int | None = None
+) -> list[list[tuple[str, str]]]:
     """Return for each document the places a question can be asked at: (prompt, next sentence).
 
-    Every other sentence of a paragraph is asked for, from the third or fourth on.
+    Every sentence of a paragraph is asked for, from the third on. With `count`, as many documents
+    are read as give so many places.
     """
     rng = np.random.default_rng([SPLIT_SEEDS[split], 4])
     found = []
     for document in documents_of_sentences(split, SPLIT_SEEDS[split]):
         here = []
         for sentences in document:
-            for i in range(2 + int(rng.integers(2)), len(sentences), 2):
+            for i in range(2, len(sentences)):
                 first = i - 3 if i > 2 and rng.integers(2) else i - 2
                 prompt, following = " ".join(sentences[first:i]), sentences[i]
                 if len(following.split()) in WORDS:
@@ -51,12 +54,14 @@ def places(split: str, tokenizer: BertTokenizer) -> list[list[tuple[str, str]]]:
                     if sizes[0] <= PROMPT and sizes[1] <= CHOICE:
                         here.append((prompt, following))
         found.append(here)
+        if count is not None and sum(map(len, found)) >= count:
+            break
     return found
 
 
 def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> list[Example]:
     """Return questions; documents with one place only give no question."""
-    documents = places(split, tokenizer)
+    documents = places(split, tokenizer, count and count + 500)  # some give no question
     rng = np.random.default_rng([SPLIT_SEEDS[split], 5])
     everywhere = [(d, text) for d, here in enumerate(documents) for _, text in here]
     found: list[Example] = []
@@ -73,8 +78,7 @@ def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> 
             order = [int(k) for k in rng.permutation(CHOICES)]
             choices = [[following, near, *far][k] for k in order]
             found.append(Example(prompt, choices, order.index(0), order.index(1)))
-    order = rng.permutation(len(found))
-    return [found[i] for i in order[:count]]
+    return [found[i] for i in rng.permutation(len(found))[:count]]
 
 
 def encode(example: Example, tokenizer: BertTokenizer) -> dict[str, np.ndarray]:

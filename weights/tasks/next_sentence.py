@@ -31,7 +31,7 @@ class Example:
 
 def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> list[Example]:
     """Return pairs, every other one of two documents."""
-    documents = places(split, tokenizer)
+    documents = places(split, tokenizer, count)
     rng = np.random.default_rng([SPLIT_SEEDS[split], 6])
     everywhere = [(d, *pair) for d, here in enumerate(documents) for pair in here]
     found: list[Example] = []
