@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 SETTINGS = {
     "restore": {"rate": 1e-3, "pieces": 2048, "epochs": 1},
     "disturbed": {"rate": 3e-4, "pieces": 2048, "epochs": 1},
-    "answer": {"rate": 4e-4, "pieces": 2048, "epochs": 1},
+    "answer": {"rate": 5e-4, "pieces": 2048, "epochs": 1},
     "choice": {"rate": 3e-4, "pieces": 4096, "epochs": 1},
 }
 

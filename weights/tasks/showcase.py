@@ -169,7 +169,7 @@ def answered(call) -> list[str]:
 def chosen(call) -> list[str]:
     rows = ["| passage | right | the model says |", "|---|---|---|"]
     for prompt, *choices in CHOICE:
-        said = choices[call(choice, choice.Example(prompt, choices, 0, 0))]
+        said = choices[call(choice, choice.Example(prompt, choices, 0))]
         rows.append(f"| {prompt} | {choices[0]} | {said if said != choices[0] else 'the same'} |")
     return rows
 
