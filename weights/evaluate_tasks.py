@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from corpus import SPLITS
-from tasks import MEASURED
+from tasks import TASKS
 from tasks.showcase import TABLES
 
 import npbert
@@ -90,16 +90,16 @@ def evaluate(name: str, arguments) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tasks", nargs="*", help=f"of {', '.join(MEASURED)} (default: all)")
+    parser.add_argument("tasks", nargs="*", help=f"of {', '.join(TASKS)} (default: all)")
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--directory", type=Path, help="another checkpoint of the task")
     parser.add_argument("--limit", type=int, help="the first examples only")
     parser.add_argument("--models-only", action="store_true", help="no simple methods")
     parser.add_argument("--examples", action="store_true", help="show those of the card instead")
     arguments = parser.parse_args()
-    if unknown := set(arguments.tasks) - set(MEASURED):
-        parser.error(f"no task {', '.join(sorted(unknown))}; there are {', '.join(MEASURED)}")
-    for name in arguments.tasks or MEASURED:
+    if unknown := set(arguments.tasks) - set(TASKS):
+        parser.error(f"no task {', '.join(sorted(unknown))}; there are {', '.join(TASKS)}")
+    for name in arguments.tasks or TASKS:
         evaluate(name, arguments)
 
 

@@ -35,9 +35,10 @@ HERE = Path(__file__).parent
 # Peak rate, pieces in a batch, how often each example is seen.
 SETTINGS = {
     "restore": {"rate": 1e-3, "pieces": 2048, "epochs": 1},
-    "disturbed": {"rate": 3e-4, "pieces": 2048, "epochs": 1},
+    "disturbed": {"rate": 5e-4, "pieces": 2048, "epochs": 1},
     "answer": {"rate": 5e-4, "pieces": 2048, "epochs": 1},
-    "choice": {"rate": 3e-4, "pieces": 4096, "epochs": 1},
+    "choice": {"rate": 5e-4, "pieces": 2560, "epochs": 1},
+    "next_sentence": {"rate": 5e-4, "pieces": 2048, "epochs": 1},
 }
 
 
@@ -201,7 +202,7 @@ def train(name: str, arguments) -> None:
             log.append([step, round(float(np.mean(recent)), 4), round(nats, 4)])
             progress.write(f"step {step}: train {np.mean(recent):.4f}, validation {nats:.4f}")
             recent = []
-    export(model, base, arguments.out or HERE / task.NAMES[0], log)
+    export(model, base, arguments.out or HERE / task.NAMES[-1], log)
     print(f"{(time.monotonic() - started) / 60:.1f} minutes")
 
 

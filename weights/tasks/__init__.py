@@ -2,7 +2,7 @@
 
 Every module has the same names, which finetune.py and evaluate_tasks.py use:
 
-    NAMES, BASE           the checkpoints that do the task; the one they are fine-tuned from
+    NAMES, BASE           the checkpoints that do the task, the last one fine-tuned for it; its base
     HEAD, LABELS          the kind of head, and what its classes are called
     EXAMPLES              how many of the training split are used
     examples(split, ...)  the examples of a split, "train", "validation" or "test": a function of
@@ -13,5 +13,4 @@ Every module has the same names, which finetune.py and evaluate_tasks.py use:
     baselines(...)        what chance and simple methods say of the same examples
 """
 
-TASKS = ("restore", "disturbed", "answer", "choice")  # that are fine-tuned
-MEASURED = (*TASKS, "next_sentence")
+TASKS = ("restore", "disturbed", "answer", "choice", "next_sentence")

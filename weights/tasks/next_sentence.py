@@ -1,8 +1,8 @@
-"""Next-sentence prediction: does the second text follow the first? No fine-tuning: it is what one
-head of BERT and MobileBERT is pre-trained for.
+"""Next-sentence prediction: does the second text follow the first?
 
-The first text is two or three sentences of a paragraph, the second the sentence behind them; in
-every other pair it is such a sentence of another document.
+One head of BERT and MobileBERT is pre-trained for this, on segments that fill 128 positions. Here
+it is measured, and fine-tuned, on what people type: one sentence or two of a paragraph, and the
+sentence behind them; in every other pair such a sentence of another document.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import numpy as np
 from npbert import BertTokenizer
 
 from .baselines import Overlap, logistic_weights
-from .sentences import SPLIT_SEEDS, documents_of_sentences
+from .choice import places
+from .sentences import SPLIT_SEEDS
 
-NAMES = ("bert-tiny", "mobilebert-tiny")
-HEAD = "NextSentencePrediction"
-EXAMPLES = 10_000  # of the training split, for the simple method
-WORDS = range(5, 31)  # in the second text
-FIRST, SECOND = 70, 40  # pieces at most
+NAMES, BASE = ("bert-tiny", "mobilebert-tiny", "bert-tiny-next"), "bert-tiny"
+EXAMPLES = 30_000  # of the training split
+HEAD, LABELS = "NextSentencePrediction", ()
 
 
 @dataclass
@@ -30,39 +29,10 @@ class Example:
     label: int  # 0: the second follows the first, 1: it does not
 
 
-def following_pairs(
-    split: str, tokenizer: BertTokenizer, count: int | None = None
-) -> list[list[tuple[str, str]]]:
-    """Return for each document the pairs that follow each other: (first, second).
-
-    Every sentence of a paragraph is a second text, from the third on. With `count`, as many
-    documents are read as give so many pairs.
-    """
-    rng = np.random.default_rng([SPLIT_SEEDS[split], 4])
-    found = []
-    for document in documents_of_sentences(split, SPLIT_SEEDS[split]):
-        here = []
-        for sentences in document:
-            for i in range(2, len(sentences)):
-                first = i - 3 if i > 2 and rng.integers(2) else i - 2
-                first_text, second_text = " ".join(sentences[first:i]), sentences[i]
-                if len(second_text.split()) in WORDS:
-                    sizes = [
-                        len(tokenizer(text)["input_ids"]) - 2 for text in (first_text, second_text)
-                    ]
-                    if sizes[0] <= FIRST and sizes[1] <= SECOND:
-                        here.append((first_text, second_text))
-        found.append(here)
-        if count is not None and sum(map(len, found)) >= count:
-            break
-    return found
-
-
 def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> list[Example]:
     """Return pairs, every other one of two documents."""
-    documents = following_pairs(split, tokenizer, count)
+    everywhere = places(split, tokenizer, count)
     rng = np.random.default_rng([SPLIT_SEEDS[split], 6])
-    everywhere = [(d, *pair) for d, here in enumerate(documents) for pair in here]
     found: list[Example] = []
     for i in rng.permutation(len(everywhere))[:count]:
         d, first, second = everywhere[i]
@@ -75,7 +45,7 @@ def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> 
 
 def encode(example: Example, tokenizer: BertTokenizer) -> dict[str, np.ndarray]:
     row = tokenizer(example.first, example.second)
-    return {name: np.array(ids) for name, ids in row.items()}
+    return {name: np.array(ids) for name, ids in row.items()} | {"labels": np.array(example.label)}
 
 
 def prediction(logits: np.ndarray, example: Example, tokenizer: BertTokenizer) -> int:
