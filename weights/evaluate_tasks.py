@@ -65,7 +65,10 @@ def table_row(name: str, figures: dict[str, float]) -> str:
 def evaluate(name: str, arguments) -> None:
     task = importlib.import_module(f"tasks.{name}")
     directories = [arguments.directory] if arguments.directory else [HERE / n for n in task.NAMES]
-    models = {directory.name: Measured(task, directory) for directory in directories}
+    models = {d.name: Measured(task, d) for d in directories if (d / "config.json").exists()}
+    if not models:
+        print(f"\n{name}: no checkpoint yet")
+        return
     if arguments.examples:
         for model_name, model in models.items():
             print(f"\n{model_name}\n\n" + "\n".join(TABLES[name](model)))

@@ -7,7 +7,7 @@ directory is filled beside its place and moved there at the end. Runs on one CPU
 The examples and their order are a function of the task and the seed.
 
 Rows of about the same length share a batch, so that little is computed for padding. All parameters
-learn, with AdamW under one cycle: the rate rises over the first tenth and then falls to zero.
+learn under one cycle: the rates rise over the first tenth and then fall to zero.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 import transformers
 from tasks import TASKS
 from tasks.rows import collate
@@ -32,20 +33,21 @@ from tqdm import tqdm
 from npbert import BertTokenizer, checkpoint
 
 HERE = Path(__file__).parent
-# Peak rate, pieces in a batch, how often each example is seen.
+# Peak rates of AdamW and of Muon on the encoder's matrices (0: AdamW for all), pieces in a batch,
+# how often each example is seen.
 SETTINGS = {
-    "restore": {"rate": 1e-3, "pieces": 2048, "epochs": 1},
-    "disturbed": {"rate": 5e-4, "pieces": 2048, "epochs": 1},
-    "answer": {"rate": 5e-4, "pieces": 2048, "epochs": 1},
-    "choice": {"rate": 5e-4, "pieces": 2560, "epochs": 1},
-    "next_sentence": {"rate": 5e-4, "pieces": 2048, "epochs": 1},
+    "restore": {"rate": 1e-3, "muon_rate": 0.0, "pieces": 2048, "epochs": 1},
+    "disturbed": {"rate": 1e-3, "muon_rate": 0.0, "pieces": 2048, "epochs": 1},
+    "answer": {"rate": 5e-4, "muon_rate": 1e-3, "pieces": 2048, "epochs": 1},
+    "choice": {"rate": 7e-4, "muon_rate": 1e-3, "pieces": 2560, "epochs": 1},
+    "next_sentence": {"rate": 7e-4, "muon_rate": 1e-3, "pieces": 2048, "epochs": 1},
 }
 
 
 # ---- losses --------------------------------------------------------------------------------
 
 
-def span_loss(model, batch):
+def span_loss(model, batch, helper):
     """Return the mean of -log p(start) and -log p(end), over all places where the answer stands.
 
     An answer that the passage holds twice may be found at either place.
@@ -59,11 +61,26 @@ def span_loss(model, batch):
     return sum(losses) / 2
 
 
-def library_loss(model, batch):
+def place_loss(model, batch, helper):
+    """Return the cross entropy of the label.
+
+    In training the states below the last layer also have to tell where the disturbance is, by a
+    head that is thrown away: a sentence has one label, and that alone teaches slowly.
+    """
+    places = batch.pop("places")  # [B, T]
+    output = model(**batch, output_hidden_states=model.training)
+    if not model.training:
+        return output.loss
+    logits = helper(output.hidden_states[-2])[..., 0].float()
+    entropy = F.binary_cross_entropy_with_logits(logits, places.float(), reduction="none")
+    return output.loss + 4 * entropy[batch["attention_mask"] == 1].mean()
+
+
+def library_loss(model, batch, helper):
     return model(**batch).loss
 
 
-LOSSES = {"answer": span_loss}
+LOSSES = {"answer": span_loss, "disturbed": place_loss}
 
 
 # ---- the model -----------------------------------------------------------------------------
@@ -134,6 +151,35 @@ def tensors(rows: list[dict], device: str) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(a).to(device) for name, a in collate(rows).items()}
 
 
+# ---- optimisation --------------------------------------------------------------------------
+
+
+def make_optimizers(model, helper, settings) -> list[torch.optim.Optimizer]:
+    """Return AdamW (vectors undecayed), and Muon for the encoder's matrices where it has a rate."""
+    named = dict(model.named_parameters())
+    matrices = [n for n, p in named.items() if ".encoder." in n and p.ndim == 2]
+    if not settings["muon_rate"]:
+        matrices = []
+    rest = [p for n, p in named.items() if n not in matrices] + list(helper.parameters())
+    groups = [
+        {"params": [p for p in rest if p.ndim > 1], "weight_decay": 0.01},
+        {"params": [p for p in rest if p.ndim == 1], "weight_decay": 0.0},
+    ]
+    optimizers = [torch.optim.AdamW(groups, lr=settings["rate"], betas=(0.9, 0.98))]
+    if matrices:
+        muon = torch.optim.Muon(
+            [named[n] for n in matrices],
+            lr=settings["muon_rate"],
+            weight_decay=0.01,
+            adjust_lr_fn="match_rms_adamw",
+        )
+        optimizers.append(muon)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return optimizers
+
+
 # ---- the run -------------------------------------------------------------------------------
 
 
@@ -167,7 +213,8 @@ def train(name: str, arguments) -> None:
 
     started = time.monotonic()
     count = settings["examples"]
-    rows = [task.encode(e, tokenizer) for e in task.examples("train", tokenizer, count)]
+    chosen = task.examples("train", tokenizer, arguments.skip + count)[arguments.skip :]
+    rows = [task.encode(example, tokenizer) for example in chosen]
     held_out = [task.encode(e, tokenizer) for e in task.examples("validation", tokenizer, 200)]
     epochs = (batches_of(rows, settings["pieces"], rng) for _ in range(settings["epochs"]))
     batches = [batch for epoch in epochs for batch in epoch]
@@ -176,26 +223,25 @@ def train(name: str, arguments) -> None:
 
     model = new_model(task, base, arguments.seed).to(device).train()
 
+    helper = torch.nn.Linear(model.config.hidden_size, 1).to(device)  # see place_loss
+
     def compute_loss(batch):
         with torch.autocast(device, torch.bfloat16, enabled=arguments.bfloat16):
-            return LOSSES.get(name, library_loss)(model, tensors(batch, device))
+            return LOSSES.get(name, library_loss)(model, tensors(batch, device), helper)
 
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim == 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}],
-        betas=(0.9, 0.98),
-    )
+    optimizers = make_optimizers(model, helper, settings)
     log, recent = [], []
     progress = tqdm(batches, mininterval=10)
     for step, batch in enumerate(progress, 1):
-        for group in optimizer.param_groups:
-            group["lr"] = settings["rate"] * rate_at(step - 1, len(batches))
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * rate_at(step - 1, len(batches))
         loss = compute_loss(batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         recent.append(loss.item())
         if step % max(1, len(batches) // 10) == 0 or step == len(batches):
             nats = validate(model, compute_loss, held_out)
@@ -211,9 +257,11 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--base", type=Path, help="the checkpoint to start from")
     parser.add_argument("--out", type=Path, help="the directory to write")
-    parser.add_argument("--rate", type=float, help="peak learning rate")
+    parser.add_argument("--rate", type=float, help="peak learning rate of AdamW")
+    parser.add_argument("--muon-rate", type=float, help="peak learning rate of Muon, 0 for none")
     parser.add_argument("--pieces", type=int, help="word pieces in a batch, padding included")
     parser.add_argument("--examples", type=int, help="how many of the training split")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many examples before")
     parser.add_argument("--epochs", type=int, help="how often each example is seen")
     parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--seed", type=int, default=0)

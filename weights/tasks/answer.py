@@ -1,8 +1,11 @@
 """Questions with a gap: a sentence with [MASK] in it, and a passage that holds the missing words.
 
-The sentence and the passage are neighbours in the corpus; the sentence itself is taken out of the
-passage, so what is missing has to be found by what the two say, not by copying. The gap is one
-[MASK] for one word to three, which stand in the passage as well.
+Two kinds, as often one as the other; the gap is one [MASK] for one word to three.
+
+reworded     the question is a sentence of the passage of which words are missing, up to half of
+             them, besides those of the answer: what is asked is said in the passage, otherwise
+neighbours   the question is a sentence that was taken out of the passage; the missing words stand
+             in its neighbours, and have to be found by what both are about
 """
 
 from __future__ import annotations
@@ -19,11 +22,12 @@ from npbert.models import PreTrainedModel
 from .sentences import FUNCTION_WORDS, SPLIT_SEEDS, documents_of_sentences
 
 NAMES, BASE = ("bert-tiny-answer",), "bert-tiny"
-EXAMPLES = 22_000  # of the training split
+EXAMPLES = 11_000  # of the training split
 HEAD, LABELS = "QuestionAnswering", ()
 GAP = "[MASK]"
 POSITIONS = 128  # of the base
 WORDS = range(6, 36)  # in the sentence
+KINDS = ("reworded", "neighbours")
 LONGEST = 3  # words in an answer
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
@@ -33,6 +37,7 @@ class Example:
     question: str
     passage: str
     answer: str
+    kind: str = "reworded"
 
 
 def is_content(word: str) -> bool:
@@ -72,8 +77,38 @@ def shared_phrases(sentence: str, passage: str) -> list[tuple[int, int]]:
     return found
 
 
+def phrases(sentence: str, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Return the spans of a sentence that could be asked for, all of one to three words: a draw."""
+    words = list(WORD.finditer(sentence))
+    size = int(rng.choice(np.arange(1, LONGEST + 1), p=(0.6, 0.25, 0.15)))
+    found = []
+    for i in range(len(words) - size + 1):
+        run = words[i : i + size]
+        start, end = run[0].start(), run[-1].end()
+        content = is_content(run[0].group().lower()) and is_content(run[-1].group().lower())
+        if content and len(places(sentence[start:end], sentence)) == 1:
+            found.append((start, end))
+    return found
+
+
+def reworded(before: str, behind: str, rng: np.random.Generator) -> str:
+    """Return the question of what stands before and behind a gap, some of the words left out."""
+    left, right = before.split(" "), behind.split(" ")
+    if rng.random() < 0.5:  # one side is short
+        length = int(rng.integers(1, 6))
+        if rng.random() < 0.5:
+            left = left[-1 - length :]
+        else:
+            right = right[: 1 + length]
+    share = rng.uniform(0, 0.5)
+    # What touches the gap without a space, a quotation mark or a comma, stays.
+    left = [word for word in left[:-1] if rng.random() >= share] + left[-1:]
+    right = right[:1] + [word for word in right[1:] if rng.random() >= share]
+    return " ".join(left) + GAP + " ".join(right)
+
+
 def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> list[Example]:
-    """Return questions: every sentence with enough words once, if a neighbour shares a phrase."""
+    """Return questions: every sentence with enough words once, where its kind is possible."""
     rng = np.random.default_rng([SPLIT_SEEDS[split], 3])
     found: list[Example] = []
     for document in documents_of_sentences(split, SPLIT_SEEDS[split]):
@@ -82,13 +117,22 @@ def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> 
         for i, sentence in enumerate(sentences):
             if len(sentence.split()) not in WORDS:
                 continue
-            first, last = neighbours(i, sizes, POSITIONS - 3, rng)
-            passage = " ".join(sentences[first:i] + sentences[i + 1 : last])
-            phrases = shared_phrases(sentence, passage)
-            if phrases:
-                start, end = phrases[rng.integers(len(phrases))]
-                question = sentence[:start] + GAP + sentence[end:]
-                found.append(Example(question, passage, sentence[start:end]))
+            kind = KINDS[rng.integers(2)]
+            used = sizes[i] * (2 if kind == "reworded" else 1)
+            first, last = neighbours(i, sizes, POSITIONS - 3 - used, rng)
+            if kind == "reworded":
+                passage = " ".join(sentences[first:last])
+                spans = phrases(sentence, rng)
+            else:
+                passage = " ".join(sentences[first:i] + sentences[i + 1 : last])
+                spans = shared_phrases(sentence, passage)
+            if spans and first + 1 < last:
+                start, end = spans[rng.integers(len(spans))]
+                before, behind = sentence[:start], sentence[end:]
+                question = before + GAP + behind
+                if kind == "reworded":
+                    question = reworded(before, behind, rng)
+                found.append(Example(question, passage, sentence[start:end], kind))
         if count is not None and len(found) >= count:
             break
     return found[:count]
@@ -99,7 +143,7 @@ def neighbours(i: int, sizes: list[int], room: int, rng: np.random.Generator) ->
 
     Sentences are added before and behind in turns drawn by chance, until one does not fit.
     """
-    first, last, total = i, i + 1, sizes[i] + 2  # an answer of several pieces is one [MASK]
+    first, last, total = i, i + 1, 0
     while True:
         before = bool(rng.integers(2))
         if first == 0 if before else last == len(sizes):
@@ -167,20 +211,33 @@ def measures(examples: list[Example], predictions: list[str]) -> dict[str, float
         common = sum((Counter(right) & Counter(found)).values())
         exact.append(right == found)
         shared.append(2 * common / max(1, len(right) + len(found)))
-    return {"exact": float(np.mean(exact)), "F1": float(np.mean(shared))}
+    kinds = np.array([example.kind for example in examples])
+    return {"exact": float(np.mean(exact)), "F1": float(np.mean(shared))} | {
+        f"exact, {kind}": float(np.array(exact)[kinds == kind].mean()) for kind in KINDS
+    }
 
 
 # ---- baselines -----------------------------------------------------------------------------
 
 
-def candidates(example: Example) -> list[tuple[int, str]]:
-    """Return the words of the passage that could be an answer, and where they stand among all."""
-    asked = set(words(example.question))
+def candidates(example: Example, longest: int = 1) -> list[tuple[int, int]]:
+    """Return the runs of words in the passage that could be an answer: [(first, last + 1)].
+
+    They begin and end with a word about something, and have no word of the question.
+    """
+    asked, passage = set(words(example.question)), words(example.passage)
     return [
-        (i, word)
-        for i, word in enumerate(words(example.passage))
-        if is_content(word) and word not in asked
+        (i, i + size)
+        for size in range(1, longest + 1)
+        for i in range(len(passage) - size + 1)
+        if is_content(passage[i]) and is_content(passage[i + size - 1])
+        if not asked & set(passage[i : i + size])
     ]
+
+
+def single_words(example: Example) -> list[str]:
+    passage = words(example.passage)
+    return [passage[i] for i, _ in candidates(example)]
 
 
 def most_overlap(example: Example) -> str:
@@ -190,20 +247,21 @@ def most_overlap(example: Example) -> str:
     """
     before, behind = map(words, example.question.split(GAP))
     passage = words(example.passage)
-    counts = Counter(word for _, word in candidates(example))
+    counts = Counter(passage)
 
-    def score(candidate: tuple[int, str]) -> tuple[float, int, int]:
-        i, word = candidate
-        left, right = passage[max(0, i - 2) : i], passage[i + 1 : i + 3]
+    def score(candidate: tuple[int, int]) -> tuple[float, int, int, int]:
+        i, j = candidate
+        left, right = passage[max(0, i - 2) : i], passage[j : j + 2]
         near = 2.0 * (left[-1:] == before[-1:] != []) + 2.0 * (right[:1] == behind[:1] != [])
         near += len(set(left) & set(before[-2:])) + len(set(right) & set(behind[:2]))
-        return near, counts[word], -i
+        return near, i - j, counts[passage[i]], -i
 
-    return max(candidates(example), key=score, default=(0, ""))[1]
+    i, j = max(candidates(example, LONGEST), key=score, default=(0, 0))
+    return " ".join(passage[i:j])
 
 
 def most_frequent(example: Example) -> str:
-    counts = Counter(word for _, word in candidates(example))
+    counts = Counter(single_words(example))
     return counts.most_common(1)[0][0] if counts else ""
 
 
@@ -214,7 +272,7 @@ def likeliest(example: Example, masked_lm: PreTrainedModel, tokenizer: BertToken
     types = np.array(row["token_type_ids"])
     logits = masked_lm(ids[None], token_type_ids=types[None]).logits[0]
     gap = int(np.flatnonzero(ids == tokenizer.mask_token_id)[0])
-    options = sorted({word for _, word in candidates(example)})
+    options = sorted(set(single_words(example)))
     firsts = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in options]
     return options[int(logits[gap, firsts].argmax())] if options else ""
 
@@ -225,13 +283,15 @@ def baselines(
     """Return what simple methods say: any word, the most frequent one, the best-fitting context."""
     rng = np.random.default_rng(0)
     masked_lm = AutoModelForMaskedLM.from_pretrained(BASE)
-    options = [[word for _, word in candidates(example)] or [""] for example in examples]
+    options = [single_words(example) or [""] for example in examples]
     return {
         "chance: any content word that is not in the question": [
             str(rng.choice(choice)) for choice in options
         ],
         "most frequent such word": [most_frequent(example) for example in examples],
-        "such word with the most alike neighbours": [most_overlap(e) for e in examples],
+        "such word, or two or three, with the most alike neighbours": [
+            most_overlap(e) for e in examples
+        ],
         f"such word that {BASE} puts at [MASK], without fine-tuning": [
             likeliest(example, masked_lm, tokenizer) for example in examples
         ],

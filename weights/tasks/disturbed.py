@@ -22,7 +22,7 @@ from .baselines import Bigrams, LinearClassifier, hashed, logistic_weights, toke
 from .sentences import SPLIT_SEEDS, documents_of_sentences, words_of
 
 NAMES, BASE = ("squeezebert-tiny-disturbed",), "squeezebert-tiny"
-EXAMPLES = 70_000  # of the training split
+EXAMPLES = 45_000  # of the training split
 HEAD, LABELS = "SequenceClassification", ("original", "disturbed")
 KINDS = ("swapped", "dropped", "doubled", "wrong form")
 WORDS = range(5, 36)  # in a sentence
@@ -183,6 +183,7 @@ def disturb(sentence: str, kind: str, rng: np.random.Generator) -> str | None:
 class Example:
     text: str
     kind: str  # "original" or one of KINDS
+    original: str = ""  # the text before it was disturbed
 
     @property
     def label(self) -> int:
@@ -202,20 +203,28 @@ def examples(split: str, tokenizer: BertTokenizer, count: int | None = None) -> 
                 kind = str(rng.choice(KINDS))
                 text = disturb(sentence, kind, rng)
             if text is not None and len(tokenizer(text)["input_ids"]) <= 64:
-                found.append(Example(text, kind))
+                found.append(Example(text, kind, sentence))
         if count is not None and len(found) >= count:
             break
     return found[:count]
 
 
 def encode(example: Example, tokenizer: BertTokenizer) -> dict[str, np.ndarray]:
-    """Return the row of an example."""
-    ids = np.array(tokenizer(example.text)["input_ids"])
+    """Return the row of an example; `places`, for training, marks where it was disturbed."""
+    ids = tokenizer(example.text)["input_ids"]
+    places = np.zeros(len(ids), int)
+    if example.label:
+        original = tokenizer(example.original)["input_ids"]
+        first = next((i for i, (a, b) in enumerate(zip(ids, original)) if a != b), 1)
+        same = next((i for i, (a, b) in enumerate(zip(ids[::-1], original[::-1])) if a != b), 1)
+        places[first : max(first + 1, len(ids) - same)] = 1
+    ids = np.array(ids)
     return {
         "input_ids": ids,
         "attention_mask": np.ones_like(ids),
         "token_type_ids": np.zeros_like(ids),
         "labels": np.array(example.label),
+        "places": places,
     }
 
 

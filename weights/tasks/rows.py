@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 IGNORED = -100  # a label that does not count
-PADDING = {"input_ids": 0, "token_type_ids": 0, "attention_mask": 0, "starts": 0, "ends": 0}
+PADDED = ("input_ids", "token_type_ids", "attention_mask", "starts", "ends", "places")  # with 0
 
 
 def collate(rows: list[dict]) -> dict[str, np.ndarray]:
@@ -19,7 +19,7 @@ def collate(rows: list[dict]) -> dict[str, np.ndarray]:
     for name in rows[0]:
         values = [np.asarray(row[name]) for row in rows]
         if values[0].ndim:
-            fill = PADDING.get(name, IGNORED)
+            fill = 0 if name in PADDED else IGNORED
             values = [
                 np.pad(
                     a, [(0, 0)] * (a.ndim - 1) + [(0, length - a.shape[-1])], constant_values=fill
