@@ -47,7 +47,7 @@ SETTINGS = {
 # ---- losses --------------------------------------------------------------------------------
 
 
-def span_loss(model, batch, helper):
+def span_loss(model, batch, side_head):
     """Return the mean of -log p(start) and -log p(end), over all places where the answer stands.
 
     An answer that the passage holds twice may be found at either place.
@@ -61,7 +61,7 @@ def span_loss(model, batch, helper):
     return sum(losses) / 2
 
 
-def place_loss(model, batch, helper):
+def place_loss(model, batch, side_head):
     """Return the cross entropy of the label.
 
     In training the states below the last layer also have to tell where the disturbance is, by a
@@ -71,12 +71,12 @@ def place_loss(model, batch, helper):
     output = model(**batch, output_hidden_states=model.training)
     if not model.training:
         return output.loss
-    logits = helper(output.hidden_states[-2])[..., 0].float()
+    logits = side_head(output.hidden_states[-2])[..., 0].float()
     entropy = F.binary_cross_entropy_with_logits(logits, places.float(), reduction="none")
     return output.loss + 4 * entropy[batch["attention_mask"] == 1].mean()
 
 
-def library_loss(model, batch, helper):
+def library_loss(model, batch, side_head):
     return model(**batch).loss
 
 
@@ -154,13 +154,13 @@ def tensors(rows: list[dict], device: str) -> dict[str, torch.Tensor]:
 # ---- optimisation --------------------------------------------------------------------------
 
 
-def make_optimizers(model, helper, settings) -> list[torch.optim.Optimizer]:
+def make_optimizers(model, side_head, settings) -> list[torch.optim.Optimizer]:
     """Return AdamW (vectors undecayed), and Muon for the encoder's matrices where it has a rate."""
     named = dict(model.named_parameters())
     matrices = [n for n, p in named.items() if ".encoder." in n and p.ndim == 2]
     if not settings["muon_rate"]:
         matrices = []
-    rest = [p for n, p in named.items() if n not in matrices] + list(helper.parameters())
+    rest = [p for n, p in named.items() if n not in matrices] + list(side_head.parameters())
     groups = [
         {"params": [p for p in rest if p.ndim > 1], "weight_decay": 0.01},
         {"params": [p for p in rest if p.ndim == 1], "weight_decay": 0.0},
@@ -223,13 +223,13 @@ def train(name: str, arguments) -> None:
 
     model = new_model(task, base, arguments.seed).to(device).train()
 
-    helper = torch.nn.Linear(model.config.hidden_size, 1).to(device)  # see place_loss
+    side_head = torch.nn.Linear(model.config.hidden_size, 1).to(device)  # see place_loss
 
     def compute_loss(batch):
         with torch.autocast(device, torch.bfloat16, enabled=arguments.bfloat16):
-            return LOSSES.get(name, library_loss)(model, tensors(batch, device), helper)
+            return LOSSES.get(name, library_loss)(model, tensors(batch, device), side_head)
 
-    optimizers = make_optimizers(model, helper, settings)
+    optimizers = make_optimizers(model, side_head, settings)
     log, recent = [], []
     progress = tqdm(batches, mininterval=10)
     for step, batch in enumerate(progress, 1):
