@@ -12,7 +12,7 @@ from npbert import auto
 from npbert.checkpoint import read_json
 from npbert.config import FILE
 from npbert.models import PreTrainedModel
-from npbert.shipped import DEFAULTS, checkpoint_directory
+from npbert.shipped import DEFAULTS, checkpoint_directory, shipped_checkpoints
 from npbert.tokenizer import AutoTokenizer, BertTokenizer
 
 Model = str | Path | PreTrainedModel | None  # how the tasks are told which model to use
@@ -84,11 +84,19 @@ def load(
 ) -> tuple[PreTrainedModel, BertTokenizer]:
     """Return a model that can do the task, and its tokenizer.
 
-    Raises FileNotFoundError where there is no such checkpoint, ValueError for a model of another
-    class, for a head that is untrained (naming its tensors), for a loaded model without tokenizer.
+    Raises FileNotFoundError where there is no such checkpoint, ValueError for a task that none
+    ships for, for a model of another class, for a head that is untrained (naming its tensors), for
+    a loaded model without tokenizer.
     """
+    if model is None:
+        model = DEFAULTS[task.name]
+        if model not in shipped_checkpoints():
+            raise ValueError(
+                f"{model}, which does {task.name}, does not ship with this version of npbert: "
+                "give another model (--model), by name or directory"
+            )
     if not isinstance(model, PreTrainedModel):
-        directory = checkpoint_directory(DEFAULTS[task.name] if model is None else model)
+        directory = checkpoint_directory(model)
         model, own_tokenizer = _load(task, directory.resolve())
         return model, own_tokenizer if tokenizer is None else tokenizer
     given = type(model).__name__
