@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -28,6 +27,8 @@ def width_of(text: str) -> int:
 
 
 def _width_of_character(character: str) -> int:
+    import unicodedata  # for the screen alone: the tokenizer's tables are its own
+
     if unicodedata.category(character) in ("Mn", "Me") or "\u1160" <= character <= "\u11ff":
         return 0  # drawn over the character before it, as the vowels of Hangul are
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from npbert.display import shown, width_of
 
 SNIPPET = 30  # characters that are shown on either side of an answer
 PER_LINE = 8  # numbers of a vector on one line
@@ -12,23 +13,17 @@ PER_LINE = 8  # numbers of a vector on one line
 
 def printable(text: str) -> str:
     """Return a text without what could steer the terminal: the vocabulary is some file's."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text)
-
-
-def width(text: str) -> int:
-    """Return how many columns a text takes on a terminal."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+    return "".join([" " if c.isspace() else shown(c) for c in text])
 
 
 def aligned(rows: Iterable[Sequence[str]], right: tuple[int, ...] = ()) -> Iterator[str]:
     """Yield rows as lines with two spaces between columns; `right`: columns set to the right."""
     cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(*cells)]
+    widths = [max(map(width_of, column)) for column in zip(*cells)]
     for row in cells:
         line = []
         for place, (cell, room) in enumerate(zip(row, widths)):
-            filling = " " * (room - width(cell))
+            filling = " " * (room - width_of(cell))
             line.append(filling + cell if place in right else cell + filling)
         yield "  ".join(line).rstrip()
 
