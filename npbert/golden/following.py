@@ -1,0 +1,81 @@
+"""Recomputes every step of a forward pass from a port's own values.
+
+A port's mistake shows in every array that comes after it. To see where it was made, each step is
+computed once more from what the port itself had before it: one pass of npbert in float64, in which
+every array, as soon as it is computed, is kept for comparison and then replaced by the port's. What
+differs then is wrong by itself, and what only inherited a mistake is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from npbert.models import PreTrainedModel
+from npbert.tracing import Quantity, trace
+
+MASKED = -1e30  # what is below stands for a masked place: each dtype has another value there
+
+
+@dataclass
+class Step:
+    """One quantity of a pass that followed a port.
+
+    quantity   its name, place and inputs; its value is what the pass went on with
+    computed   what npbert computes here from the port's values before it
+    given      the port's value, or None
+    followed   whether the pass went on with the port's value. A view of an array that the port gave,
+               too, is only compared: to write into it would change that array as well
+    """
+
+    quantity: Quantity
+    computed: np.ndarray
+    given: np.ndarray | None
+    followed: bool
+
+
+def follow(
+    model: PreTrainedModel, inputs: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]
+) -> list[Step]:
+    """Run a float64 model on `inputs` along a port's values, and return the steps in order.
+
+    given: the port's arrays, under any names that a trace of the model knows. One of another shape
+    than the quantity it is named after, or with a NaN in it, is compared but not followed.
+    Raises ValueError for a model in another precision.
+    """
+    if model.dtype != np.float64:
+        raise ValueError(f"a {model.dtype} model given, expected one in float64")
+    names = {alias: q.name for q in trace(model, **inputs) for alias in (q.name, *q.aliases)}
+    of_quantity = {names[name]: array for name, array in given.items() if name in names}
+    steps: list[Step] = []
+    seen: list[np.ndarray] = []  # the arrays of the pass itself
+    given_memory: list[np.ndarray] = []  # those among them that already have the port's values
+
+    def visit(quantity: Quantity, array: np.ndarray) -> None:
+        theirs = of_quantity.get(quantity.name)
+        step = Step(quantity, array.copy(), theirs, False)
+        steps.append(step)
+        fits = theirs is not None and theirs.shape == array.shape and not np.isnan(theirs).any()
+        if fits and array.dtype.kind == "f" and may_be_replaced(array, seen, given_memory):
+            array[...] = np.where(step.computed < MASKED, step.computed, theirs)
+            given_memory.append(array)
+            step.followed = True
+        seen.append(array)
+
+    trace(model, **inputs, visit=visit)
+    return steps
+
+
+def may_be_replaced(
+    array: np.ndarray, seen: list[np.ndarray], given_memory: list[np.ndarray]
+) -> bool:
+    """Tell whether writing into an array changes nothing but what the port has not given."""
+    if not array.flags.writeable:
+        return False
+    if any(np.may_share_memory(array, other) for other in given_memory):
+        return False
+    # A view of a part would change the rest of what other views of the same array show.
+    shared = [other for other in seen if np.may_share_memory(array, other)]
+    return all(other.size == array.size for other in shared)
