@@ -28,7 +28,7 @@ OUT = HERE / "golden"
 # ---- small models with random weights ------------------------------------------------------
 
 SMALL = dict(
-    vocab_size=40,
+    vocab_size=32,
     hidden_size=8,
     num_hidden_layers=1,
     num_attention_heads=2,
@@ -37,11 +37,9 @@ SMALL = dict(
 )
 FAMILY = {
     "Bert": {},
-    "ConvBert": dict(
-        embedding_size=6, num_attention_heads=4, conv_kernel_size=5, pad_token_id=1
-    ),
+    "ConvBert": dict(embedding_size=6, num_attention_heads=4, conv_kernel_size=5, pad_token_id=1),
     "MobileBert": dict(
-        hidden_size=12, embedding_size=6, intra_bottleneck_size=8, num_feedforward_networks=2
+        hidden_size=8, embedding_size=6, intra_bottleneck_size=4, num_feedforward_networks=2
     ),
     "SqueezeBert": dict(
         embedding_size=8,
@@ -65,7 +63,7 @@ HEADS = {
 }
 # What a head's model has else: labels, and options that no other kit shows.
 OPTIONS: dict[str, dict[str, Any]] = {
-    "Model": dict(num_hidden_layers=2),
+    "ForMaskedLM": dict(num_hidden_layers=2),
     "ForSequenceClassification": dict(num_labels=3),
     "ForTokenClassification": dict(num_labels=5),
 }
@@ -73,7 +71,7 @@ FAMILY_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("ConvBert", "ForMaskedLM"): dict(num_groups=2),
     ("ConvBert", "ForTokenClassification"): dict(num_groups=4, embedding_size=8),
     ("ConvBert", "ForQuestionAnswering"): dict(conv_kernel_size=9),
-    ("ConvBert", "ForMultipleChoice"): dict(summary_use_proj=True, summary_activation="tanh"),
+    ("ConvBert", "ForMultipleChoice"): dict(summary_activation="tanh"),
     ("MobileBert", "ForTokenClassification"): dict(normalization_type="layer_norm"),
     ("MobileBert", "ForQuestionAnswering"): dict(use_bottleneck_attention=True),
     ("SqueezeBert", "ForTokenClassification"): dict(post_attention_groups=2, q_groups=4),
@@ -157,6 +155,7 @@ def make_trained_kit(name: str, directory: Path = OUT) -> Any:
         name=name,
         about=f"The trained checkpoint {name} that ships with npbert.",
         weights=checkpoint / "model.safetensors",
+        steps=False,  # those are in the kits of small models
         sample_step=STEP,
     )
 

@@ -59,9 +59,8 @@ ABOUT = {
     "wholly_padded": "Two texts, the second of which is padding altogether.",
     "pair": "Two texts in one, told apart by token_type_ids.",
     "batch": "Three texts of unlike lengths.",
-    "same_text_alone": "A text without padding; same_text_padded has the same one.",
-    "same_text_padded": "The text of same_text_alone with padding, which moves the values at its "
-    "last tokens: the convolutions of this family see padding.",
+    "same_text_alone": "The text of padded_end without its padding, which moves the values at the "
+    "last tokens there: the convolutions of this family see padding.",
 }
 
 
@@ -84,9 +83,9 @@ def possible_cases(model: PreTrainedModel) -> list[str]:
     return [
         name
         for name in ABOUT
-        if (config.model_type == "convbert" or not name.startswith("same_text"))
+        if (config.model_type == "convbert" or name != "same_text_alone")
         and (config.type_vocab_size > 1 or name != "pair")
-        and (config.max_position_embeddings > 1 or name in ("single", "short", "full"))
+        and (config.max_position_embeddings > 2 or name in ("single", "short", "full"))
     ]
 
 
@@ -102,20 +101,15 @@ def chosen_of(names: Iterable[str], possible: Iterable[str]) -> list[str]:
 
 def make_case(model: PreTrainedModel, name: str) -> CaseInputs:
     positions = model.config.max_position_embeddings
-
-    def fitting(T: int) -> int:
-        return min(T, positions)
-
-    T = {"single": 1, "full": positions, "wholly_padded": fitting(4), "pair": fitting(7)}.get(
-        name, fitting(5)
-    )
+    usual = min(6, max(positions - 2, 3), positions)  # shorter than `full`, where it can be
+    some = {"single": 1, "full": positions, "wholly_padded": 2, "batch": min(usual, 3)}
+    T = some.get(name, usual)
     lengths = {
         "padded_end": [max(1, T - 2)],
         "padded_front": [max(1, T - 2)],
         "wholly_padded": [T, 0],
-        "batch": [T, max(1, T - 2), 1],
+        "batch": [3, 2, 1],
         "same_text_alone": [max(1, T - 2)],
-        "same_text_padded": [max(1, T - 2)],
     }.get(name, [T])
     if name == "same_text_alone":
         T = lengths[0]
@@ -124,7 +118,7 @@ def make_case(model: PreTrainedModel, name: str) -> CaseInputs:
     mask = (np.arange(T) < np.array(lengths)[:, None]).astype(np.int64)  # [B, T]
     if name == "padded_front":
         mask = mask[:, ::-1]
-    seed = "same_text" if name.startswith("same_text") else name
+    seed = "padded_end" if name == "same_text_alone" else name
     arrays = {"input_ids": random_ids(model.config, mask, seed)}
     if not mask.all():
         arrays["attention_mask"] = mask

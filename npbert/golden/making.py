@@ -22,6 +22,7 @@ import numpy as np
 
 import npbert
 from npbert import safetensors
+from npbert.annotations import legend
 from npbert.golden import cases as case_files
 from npbert.golden import describing
 from npbert.golden.cases import CaseInputs
@@ -74,6 +75,7 @@ def make_kit(
     name: str | None = None,
     about: str | None = None,
     weights: Path | None = None,
+    steps: bool = True,
     sample_step: int | None = None,
 ) -> Kit:
     """Make the golden kit of a model, a checkpoint directory or a shipped name; return it, read.
@@ -82,7 +84,8 @@ def make_kit(
     inputs       a file with cases of one's own (cases.py says how), or {case: {argument: array}}
     name, about  what the manifest says, else made of the directory's name and the model
     weights      a safetensors file to point to, in the place of a copy in the kit
-    sample_step  keep only every so manyeth entry along the last axis of floats, where it is longer
+    steps        keep the steps between modules, too
+    sample_step  keep only every so manyeth entry along the longest axis of floats
     The kit takes its place when it is complete; one that was there before is replaced. Raises
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
     reference differ; ImportError where the reference is not installed.
@@ -98,7 +101,7 @@ def make_kit(
         made = case_files.read_cases(inputs, model, cases)
     else:
         made = case_files.made_cases(model, cases)
-    maker = Maker(model, made, sample_step)
+    maker = Maker(model, made, steps, sample_step)
     about = about or f"{type(model).__name__}, {source}."
     values = maker.manifest(name or directory.resolve().name, about)
     if weights is not None:
@@ -150,14 +153,16 @@ def rebuilt(model: PreTrainedModel, config: Any, dtype: Any) -> PreTrainedModel:
 class Maker:
     """Runs every case, measures tolerances, and holds what goes into the files."""
 
-    def __init__(self, model: PreTrainedModel, made: list[CaseInputs], step: int | None):
+    def __init__(
+        self, model: PreTrainedModel, made: list[CaseInputs], steps: bool, sample_step: int | None
+    ):
         self.model = model
         self.precise = rebuilt(model, model.config, np.float64)
         self.narrow = {d: with_rounded_parameters(model, d) for d in ("float16", "bfloat16")}
         self.reference = Reference(model)
         self.made = made
         self.cases: dict[str, Case] = {case.name: case.described() for case in made}
-        self.step = step
+        self.sample_step = sample_step
         self.measured = Measured()
         self.facts: dict[str, dict[str, Any]] = {}  # what the manifest says of each quantity
         self.passes: dict[str, Pass] = {}
@@ -166,16 +171,18 @@ class Maker:
         self.from_reference: set[str] = set()
         for case in made:
             self.run(case)
-        self.order = self.passes[made[0].name].trace.names()
-        self.measured.inherit(self.order, self.from_reference)
+        order = self.passes[made[0].name].trace.names()
+        self.measured.inherit(order, self.from_reference)
+        self.order = [name for name in order if steps or self.kind(name) != "intermediate"]
 
     def run(self, case: CaseInputs) -> None:
         """Run one case in every way."""
         inputs, name = case.arrays, case.name
         ours = self.passes[name] = run_npbert(self.precise, inputs)
         if name == self.made[0].name:
+            words = describing.words(ours.trace, self.model)
             for quantity in ours.trace:
-                self.facts[quantity.name] = self.fact(quantity, ours)
+                self.facts[quantity.name] = self.fact(quantity, ours, words[quantity.name])
         elif self.facts.keys() != set(ours.trace.names()):
             raise ValueError(f"case {name} has other quantities than case {self.made[0].name}")
         kinds = {q.name: self.entries(q.name, self.cases[name], q.shape) for q in ours.trace}
@@ -211,20 +218,22 @@ class Maker:
 
     # ---- what the manifest says ----
 
-    def fact(self, quantity: Quantity, ours: Pass) -> dict[str, Any]:
+    def fact(self, quantity: Quantity, ours: Pass, words: dict[str, Any]) -> dict[str, Any]:
         """Return what is the same in every case, but for what is known only after all of them."""
         depends = quantity.name == f"{GIVEN}mask_bias" or any(
             self.facts[source]["depends_on_mask"]
             for source in quantity.inputs
             if source in self.facts
         )
-        by_name = ours.trace.by_name
-        aliases = [alias for alias in quantity.aliases if by_name[alias] is quantity]
+        by_name, names = ours.trace.by_name, ours.trace.names()
+        aliases = [
+            alias for alias in quantity.aliases if by_name[alias] is quantity and alias not in names
+        ]
         aliases += [field for field in outputs_of(ours, quantity.name) if field not in by_name]
         return {
             "name": quantity.name,
             "aliases": aliases,
-            **describing.words(quantity, self.model),
+            **words,
             "function": quantity.function,
             "file": f"npbert/{quantity.file}",
             "line": quantity.line,
@@ -241,11 +250,16 @@ class Maker:
 
     def sampled(self, name: str) -> Sampled | None:
         """Return how a tensor is sampled: the same way in every case."""
-        arrays = [expected[name] for expected in self.expected.values()]
-        widest = max(array.shape[-1] if array.ndim else 0 for array in arrays)
-        if self.step is None or name.startswith(GIVEN) or widest < 2 * self.step:
+        shape = self.expected[self.made[0].name][name].shape
+        axes = self.facts[name]["axes"] or ["B"] * len(shape)
+        # The number of texts and of tokens is another in every case.
+        widths = {n: size for n, size in enumerate(shape) if not set("BNT") & set(axes[n])}
+        if self.sample_step is None or name.startswith(GIVEN) or not widths:
             return None
-        return Sampled(-1, self.step)
+        longest = max(widths, key=lambda axis: widths[axis])
+        if widths[longest] < 2 * self.sample_step:
+            return None
+        return Sampled(longest - len(shape), self.sample_step)
 
     def tolerance(self, case: str, name: str, dtype: str) -> Tolerance | None:
         if name.startswith(GIVEN):
@@ -292,7 +306,7 @@ class Maker:
             "architecture": type(model).__name__,
             "config": json.loads(json.dumps(config)),  # keys as text, as they will be read
             "weights": WEIGHTS,
-            "axes": describing.legend(model),
+            "axes": legend(model),
             "method": METHOD,
             "cases": [
                 {**dataclasses.asdict(case), "real": case.real.tolist()}
@@ -331,8 +345,8 @@ class Maker:
         for mutation in known.applicable(self.model):
             first = {}
             for case in self.made:
-                with known.planted(mutation, self.model):
-                    wrong = run_npbert(self.model, case.arrays).values()
+                with known.planted(mutation, self.model) as model:
+                    wrong = run_npbert(model, case.arrays).values()
                 first[case.name] = self.first_outside(case.name, wrong)
             found.append(
                 {"name": mutation.name, "about": mutation.about, "first_divergence": first}

@@ -41,6 +41,7 @@ ELSEWHERE = {
     r"generator_predictions": "transformed",
     r"generator_predictions\.activation": "activated",
     r"classifier": "classifier.out_proj",  # ConvBERT's two maps
+    r"(sequence_summary)": "classifier.x",  # where an activation follows
     r"sequence_summary": "summary",
 }
 
