@@ -10,7 +10,8 @@ from test_trace import small_model
 
 import npbert
 from npbert import heads
-from npbert.annotations import annotate, annotation, legend, sizes
+from npbert.annotations import annotate, annotation, legend, place_in_equations, sizes
+from npbert.equations import EQUATIONS
 from npbert.letters import size_of
 
 LABELS = 5
@@ -199,3 +200,111 @@ def test_every_quantity_has_a_statement(name, head):
     recorded = traced(model)
     for quantity, found in zip(recorded, annotate(recorded, model), strict=True):
         assert found.code and "#" not in found.code and "\n" not in found.code, quantity
+
+
+# ---- words ---------------------------------------------------------------------------------
+
+
+def labels_for_kind(model):
+    texts, tokens = [0] * B, np.ones((B, T), int)
+    if isinstance(model, heads.QuestionAnswering):
+        return dict(start_positions=texts, end_positions=texts)
+    if isinstance(model, heads.PreTraining):
+        return dict(labels=tokens, next_sentence_label=texts)
+    if isinstance(model, (heads.MaskedLM, heads.TokenClassification)):
+        return dict(labels=tokens)
+    if isinstance(model, heads.Encoder):
+        return {}
+    return dict(labels=[0] * (Q if isinstance(model, heads.MultipleChoice) else B))
+
+
+@pytest.fixture(scope="module")
+def everything():
+    """Return traces that between them have every quantity there is, each with its annotation."""
+    return [
+        pair
+        for model, recorded in traces_of_everything()
+        for pair in zip(recorded, annotate(recorded, model), strict=True)
+    ]
+
+
+def traces_of_everything():
+    for name, head in CASES:
+        model = model_of_all_sizes(name, head)
+        yield model, traced(model, **labels_for_kind(model))
+    summary = dict(summary_use_proj=True, summary_activation="tanh")
+    model = model_of_all_sizes("ConvBert", npbert.ConvBertForMultipleChoice, **summary)
+    yield model, traced(model)
+    model = model_of_all_sizes("Bert", npbert.BertModel)
+    yield model, traced(model, inputs_embeds=np.zeros((B, T, 60)))
+    for problem in ("regression", "multi_label_classification"):
+        options = dict(problem_type=problem)
+        model = model_of_all_sizes("Bert", npbert.BertForSequenceClassification, **options)
+        yield model, traced(model, labels=np.zeros((B, LABELS)))
+
+
+def test_every_quantity_has_words_and_all_words_are_used(everything):
+    used = set()
+    for quantity, found in everything:
+        assert re.fullmatch(r"[^{}\n]{10,150}[^.]", found.equation), quantity
+        used.add(place_in_equations(quantity))
+    written = {
+        (file, function, key)
+        for file, functions in EQUATIONS.items()
+        for function, (_, sentences) in functions.items()
+        for key in sentences
+    }
+    assert written == used
+    assert 80 < len(written) < 140
+
+
+def test_every_quantity_has_a_section_but_for_what_no_paper_says(everything):
+    for quantity, found in everything:
+        paper = re.fullmatch(r"[A-Z][A-Za-z ]+ (et al\. )?20[12]\d(, .+)?", found.section)
+        assert paper or re.search("cross_entropy|mask_bias", quantity.name), quantity
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "equation", "section"),
+    [
+        ("Bert", "embeddings.LayerNorm.x", "the sum of words", "Devlin et al. 2019, section 3, f"),
+        ("Bert", "encoder.layer.1.attention.self.key", "x times the transposed w", "3.2.2"),
+        ("Bert", "encoder.layer.1.attention.self.attend.scores", "square root", "equation 1"),
+        ("Bert", "encoder.layer.1.attention.output.LayerNorm", "plus 1e-12", "Ba et al. 2016"),
+        ("Bert", "encoder.layer.1.wide", "the exact GELU", "Hendrycks and Gimpel 2016"),
+        ("ConvBert", "encoder.layer.1.attention.self.conv_kernel_layer", "K scores", "3.2"),
+        (
+            "ConvBert",
+            "encoder.layer.1.attention.self.mixed",
+            "attention, then",
+            "Jiang et al. 2020",
+        ),
+        ("MobileBert", "embeddings.grams", "the next, its own", "Sun et al. 2020, section 3.4"),
+        ("MobileBert", "encoder.layer.1.wide", "the larger of x and 0", "section 3.2"),
+        ("MobileBert", "embeddings.LayerNorm", "without normalising", "section 3.3"),
+        ("SqueezeBert", "encoder.layers.1.output.layernorm", "plus 1e-12, whatever", "Ba et al."),
+        ("SqueezeBert", "embeddings.LayerNorm", "plus 0.001, times", "Ba et al."),
+    ],
+)
+def test_words_that_a_porter_reads(family, name, equation, section):
+    options = dict(layer_norm_eps=1e-3) if family == "SqueezeBert" else {}
+    model = small_model(family, "Model", **options)
+    found = annotation(name, npbert.trace(model, [[2, 31, 7, 3]]), model)
+    assert equation in found.equation
+    assert section in found.section
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "options", "name", "equation"),
+    [
+        ("Bert", "Model", dict(hidden_act="silu"), "encoder.layer.0.wide", "the activation silu"),
+        ("MobileBert", "Model", dict(normalization_type="layer_norm"), "embeddings.LayerNorm",
+         "1e-5 after the embeddings"),
+        ("ConvBert", "ForMultipleChoice", dict(summary_type="first"), "summary", "the first pos"),
+        ("ConvBert", "ForMultipleChoice", {}, "summary", "padding included"),
+    ],
+)  # fmt: skip
+def test_words_that_the_config_decides(family, head, options, name, equation):
+    model = small_model(family, head, **options)
+    ids = [[[2, 31, 7, 3]]] if head == "ForMultipleChoice" else [[2, 31, 7, 3]]
+    assert equation in annotation(name, npbert.trace(model, ids), model).equation
