@@ -1,0 +1,185 @@
+"""A golden kit: a directory with a model, inputs, and the expected value of every quantity.
+
+    kit = Kit.read("weights/golden/convbert-model")
+    kit.tensor("last_hidden_state").equation, kit.expected("short")["encoder.layer.0"]
+
+The directory holds manifest.json (manifest.schema.json describes it), weights.safetensors,
+inputs.safetensors, expected.safetensors in float64 and expected_float32.safetensors. What an array
+is called in the last three is "<case>/<name>".
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from npbert import checkpoint, params, safetensors
+from npbert.auto import FAMILIES
+from npbert.golden.comparing import sample
+from npbert.golden.manifest import Case, Manifest, Tensor, read_manifest
+from npbert.models import PreTrainedModel
+from npbert.safetensors import naming, short
+
+MANIFEST, WEIGHTS, INPUTS = "manifest.json", "weights.safetensors", "inputs.safetensors"
+EXPECTED, EXPECTED_FLOAT32 = "expected.safetensors", "expected_float32.safetensors"
+
+
+class Kit:
+    """A golden kit that was read and found whole; its arrays are read when they are wanted.
+
+    directory  where it lies        manifest  what manifest.json says (manifest.py)
+    cases      by name              tensors   every quantity, in computing order
+    """
+
+    def __init__(self, directory: Path, manifest: Manifest):
+        self.directory = directory
+        self.manifest = manifest
+        self.name = manifest.name
+        self.cases: dict[str, Case] = manifest.cases
+        self.tensors: tuple[Tensor, ...] = manifest.tensors
+        self.files: dict[str, dict[str, np.ndarray]] = {}  # those that were read
+        self.by_name = {
+            n: tensor for tensor in self.tensors for n in (tensor.name, *tensor.aliases)
+        }
+
+    def __repr__(self) -> str:
+        return f"Kit({self.name}: {len(self.tensors)} tensors, {len(self.cases)} cases)"
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike[str]) -> Kit:
+        """Read a kit and check that it is whole: the manifest, and every file that it speaks of.
+
+        Raises FileNotFoundError for a directory or a file that is missing, ValueError for a damaged
+        manifest or file, and for arrays that are missing or of another shape than it says.
+        """
+        directory = Path(directory)
+        values = checkpoint.read_json(directory, MANIFEST)
+        with naming(directory / MANIFEST):
+            kit = cls(directory, read_manifest(values))
+            kit.weights_path()
+            model_class(kit.manifest.architecture)
+        for name in (INPUTS, EXPECTED, EXPECTED_FLOAT32):
+            if not (directory / name).is_file():
+                raise FileNotFoundError(f"{directory}: no {name}, the kit is not complete")
+        if not kit.weights_path().is_file():
+            raise FileNotFoundError(f"{directory}: the weights {kit.weights_path()} are missing")
+        kit.check_inputs()
+        kit.check_expected(EXPECTED, "F64")
+        kit.check_expected(EXPECTED_FLOAT32, "F32")
+        return kit
+
+    # ---- what is in it ----
+
+    def tensor(self, name: str) -> Tensor:
+        """Return the tensor of that name or alias; raise KeyError that suggests others."""
+        if name not in self.by_name:
+            last = name.rpartition(".")[2]
+            similar = [known for known in self.by_name if known.rpartition(".")[2] == last][:5]
+            hint = f"; there are {', '.join(similar)}" if similar else ""
+            raise KeyError(f"the kit {self.name} has no tensor {name!r}{hint}")
+        return self.by_name[name]
+
+    def case(self, name: str) -> Case:
+        """Return the case of that name; raise ValueError that lists those there are."""
+        if name not in self.cases:
+            known = ", ".join(self.cases)
+            raise ValueError(f"the kit {self.name} has no case {name!r}, it has {known}")
+        return self.cases[name]
+
+    def inputs(self, case: str) -> dict[str, np.ndarray]:
+        """Return what the model is called with in one case, by argument."""
+        arguments = self.case(case).inputs
+        return {name: self.arrays(INPUTS)[f"{case}/{name}"] for name in arguments}
+
+    def expected(self, case: str) -> dict[str, np.ndarray]:
+        """Return the float64 values of one case by name of the tensor; sampled where it says so."""
+        self.case(case)
+        return {t.name: self.arrays(EXPECTED)[f"{case}/{t.name}"] for t in self.tensors}
+
+    def expected_float32(self, case: str) -> dict[str, np.ndarray]:
+        """Return the values of one float32 run, as `expected` returns those in float64."""
+        self.case(case)
+        return {t.name: self.arrays(EXPECTED_FLOAT32)[f"{case}/{t.name}"] for t in self.tensors}
+
+    def model(self, dtype: Any = np.float64) -> PreTrainedModel:
+        """Build npbert's model of the kit, from its config and its weights.
+
+        Raises ValueError for a config that no model can have, and weights that do not fit it.
+        """
+        chosen = model_class(self.manifest.architecture)
+        with naming(self.directory / MANIFEST):
+            config = chosen.config_class.from_dict(self.manifest.config)
+        path = self.weights_path()
+        with naming(path):
+            tensors = checkpoint.modern_names(safetensors.read(path))
+            return model_with(chosen, config, tensors, dtype, str(path))
+
+    # ---- files ----
+
+    def weights_path(self) -> Path:
+        """Return where the weights are; raise ValueError unless the manifest's path is relative."""
+        path = self.manifest.weights
+        if not path or PurePosixPath(path).is_absolute() or PureWindowsPath(path).anchor:
+            raise ValueError(f"weights is {short.repr(path)}, expected a path relative to the kit")
+        return self.directory / PurePosixPath(path)
+
+    def arrays(self, file: str) -> dict[str, np.ndarray]:
+        """Return what one of the files holds; it is mapped when it is first asked for."""
+        if file not in self.files:
+            self.files[file] = safetensors.read(self.directory / file)
+        return self.files[file]
+
+    def check_inputs(self) -> None:
+        """Raise ValueError unless inputs.safetensors holds what the cases are called with."""
+        path = self.directory / INPUTS
+        found = safetensors.header(path).tensors
+        for case in self.cases.values():
+            for argument in case.inputs:
+                name = f"{case.name}/{argument}"
+                if name not in found:
+                    raise ValueError(f"{path}: {short.repr(name)} is missing")
+                if found[name].dtype != "I64":
+                    raise ValueError(f"{path}: {name} is {found[name].dtype}, expected I64")
+
+    def check_expected(self, file: str, dtype: str) -> None:
+        """Raise ValueError unless a file of expected values has every tensor of the manifest."""
+        path = self.directory / file
+        found = safetensors.header(path).tensors
+        for tensor in self.tensors:
+            for case, part in tensor.cases.items():
+                name = f"{case}/{tensor.name}"
+                if name not in found:
+                    raise ValueError(f"{path}: {short.repr(name)} is missing")
+                shape = sample(np.broadcast_to(0, part.shape), tensor.sampled).shape
+                if (found[name].dtype, found[name].shape) != (dtype, shape):
+                    given = f"{found[name].dtype} {list(found[name].shape)}"
+                    raise ValueError(f"{path}: {name} is {given}, expected {dtype} {list(shape)}")
+
+
+def model_class(architecture: str) -> Any:
+    """Return npbert's class of that name; raise ValueError where there is none."""
+    for file, prefix in FAMILIES.values():
+        if architecture.startswith(prefix):
+            module = importlib.import_module(f"npbert.{file}")
+            found = getattr(module, architecture, None)
+            if isinstance(found, type) and hasattr(found, "parameter_shapes"):
+                return found
+    raise ValueError(f"architecture is {short.repr(architecture)}, which npbert does not have")
+
+
+def model_with(
+    chosen: Any, config: Any, tensors: dict[str, np.ndarray], dtype: Any, source: str
+) -> PreTrainedModel:
+    """Return a model with these parameters; tied ones need not be there."""
+    shapes = chosen.parameter_shapes(config)
+    tensors = params.fit_prefix(tensors, shapes, chosen.base_model_prefix)
+    params.match(tensors, shapes, (), source)
+    model = chosen(config, dtype=dtype)
+    for name, array in model.state_dict().items():
+        if name in shapes:  # not one that is tied to another
+            array[...] = tensors[name]
+    return model
