@@ -97,6 +97,12 @@ def has_bottlenecks(config: Any) -> bool:
     return config.num_hidden_layers > 0 and in_use and config.key_query_shared_bottleneck
 
 
+def has_square_maps(model: Any) -> bool:
+    """Tell whether any is used: SqueezeBERT has a pooler under every head."""
+    names = [name for name, array in model.state_dict().items() if is_square(name, array)]
+    return any("pooler." not in name or pools(model) for name in names)
+
+
 def transpose_square(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array.T if is_square(name, array) else array for name, array in tensors.items()}
 
@@ -446,7 +452,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "square_weights_transposed",
         "the square matrices of linear maps transposed",
         parameters=transpose_square,
-        when=lambda model: any(is_square(name, a) for name, a in model.state_dict().items()),
+        when=has_square_maps,
     ),
     # ---- layers
     Mutation(
