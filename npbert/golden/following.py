@@ -16,7 +16,9 @@ import numpy as np
 from npbert.models import PreTrainedModel
 from npbert.tracing import Quantity, trace
 
-MASKED = -1e30  # what is below stands for a masked place: each dtype has another value there
+# A masked place: what npbert has there is below the first, and what stands for it in a port is not
+# above the second.
+MASKED, SMALL_ENOUGH = -1e30, -1e4
 
 
 @dataclass
@@ -45,26 +47,35 @@ def follow(
     than the quantity it is named after, or with a NaN in it, is compared but not followed.
     Raises ValueError for a model in another precision.
     """
+    names = {alias: q.name for q in trace(model, **inputs) for alias in (q.name, *q.aliases)}
+    return follow_names(model, inputs, {names[n]: array for n, array in given.items() if n in names})
+
+
+def follow_names(
+    model: PreTrainedModel, inputs: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]
+) -> list[Step]:
+    """Do the work of `follow` for arrays under the first names of their quantities, in one pass."""
     if model.dtype != np.float64:
         raise ValueError(f"a {model.dtype} model given, expected one in float64")
-    names = {alias: q.name for q in trace(model, **inputs) for alias in (q.name, *q.aliases)}
-    of_quantity = {names[name]: array for name, array in given.items() if name in names}
     steps: list[Step] = []
     seen: list[np.ndarray] = []  # the arrays of the pass itself
     given_memory: list[np.ndarray] = []  # those among them that already have the port's values
 
     def visit(quantity: Quantity, array: np.ndarray) -> None:
-        theirs = of_quantity.get(quantity.name)
+        theirs = given.get(quantity.name)
         step = Step(quantity, array.copy(), theirs, False)
         steps.append(step)
         fits = theirs is not None and theirs.shape == array.shape and not np.isnan(theirs).any()
         if fits and array.dtype.kind == "f" and may_be_replaced(array, seen, given_memory):
-            array[...] = np.where(step.computed < MASKED, step.computed, theirs)
+            # What is masked in both stays npbert's; what the port forgot to mask is followed.
+            masked = (step.computed < MASKED) & (theirs <= SMALL_ENOUGH)
+            array[...] = np.where(masked, step.computed, theirs)
             given_memory.append(array)
             step.followed = True
         seen.append(array)
 
-    trace(model, **inputs, visit=visit)
+    with np.errstate(all="ignore"):  # a port may be wrong by any measure
+        trace(model, **inputs, visit=visit)
     return steps
 
 

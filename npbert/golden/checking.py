@@ -1,0 +1,79 @@
+"""Checks a port's arrays against a golden kit: each against the kit, and against its own past.
+
+    report = check_kit("weights/golden/convbert-model", "mine.safetensors")
+    print(report.render())
+
+*Expected* compares with the kit's value. *Local* compares with what npbert computes in this step
+from the port's own values before it, so that a mistake is blamed where it is made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from npbert.golden.diagnosis import Followed, diagnose
+from npbert.golden.following import follow_names
+from npbert.golden.given import read_given, sort_out
+from npbert.golden.judging import Row, judge_expected, judge_locally, span_of, usable_arrays
+from npbert.golden.kit import Kit
+from npbert.golden.report import Blame, Report
+
+
+def check_kit(
+    kit: Kit | str | os.PathLike[str],
+    given: Mapping[str, Any] | str | os.PathLike[str],
+    case: str | None = None,
+) -> Report:
+    """Check a port's arrays against a kit, and say which of the classic mistakes they show.
+
+    given: a .safetensors file, or arrays by name: "<case>/<name>", or the bare name where `case`
+    says for which one or the kit has but one. Any of them may be missing.
+    Raises ValueError where nothing among them is a tensor of the kit, and for a damaged kit or file.
+    """
+    kit = kit if isinstance(kit, Kit) else Kit.read(kit)
+    arrays, dtypes = read_given(given)
+    ports, unknown, elsewhere = sort_out(kit, arrays, dtypes, case)
+    model = kit.model()
+    followed = []
+    with np.errstate(all="ignore"):  # a port may be wrong by any measure
+        for port in ports.values():
+            judged = (judge_expected(kit, port, t) for t in kit.tensors if port.case.name in t.cases)
+            rows = {row.name: row for row in judged}
+            inputs, usable = kit.inputs(port.case.name), usable_arrays(port, rows)
+            judge_locally(rows, follow_names(model, inputs, usable), port.case)
+            followed.append(Followed(port.case, inputs, usable, rows))
+        findings = diagnose(model, followed)
+    by_case = {each.case.name: list(each.rows.values()) for each in followed}
+    return Report(kit, by_case, blames(followed), findings, unknown, elsewhere)
+
+
+def blames(followed: list[Followed]) -> list[Blame]:
+    """Return the tensors in which a mistake is made, in computing order, each with its worst case.
+
+    Those come first that say more: a right tensor's error of rounding can be a mistake's doing.
+    """
+    worst: dict[str, tuple[float, Blame]] = {}
+    for each in followed:
+        for row in each.rows.values():
+            if row.local_right is not False:
+                continue
+            excess = np.inf
+            if row.local and row.local_tolerance:
+                excess = row.local.excess(row.local_tolerance, "local")
+            cases = worst[row.name][1].cases if row.name in worst else []
+            cases.append(row.case)
+            if row.name not in worst or excess > worst[row.name][0]:
+                span = span_of(row, each.rows)
+                given = {name: is_right(each.rows[name]) for name in span if each.rows[name].given}
+                between = [name for name in span if not each.rows[name].given]
+                worst[row.name] = excess, Blame(row, given, between, cases)
+    order = [name for each in followed[:1] for name in each.rows]
+    return [worst[name][1] for name in order if name in worst]
+
+
+def is_right(row: Row) -> bool:
+    return not row.fails

@@ -1,0 +1,269 @@
+"""The two verdicts on a port's array: against the kit, and against npbert's step from its own past.
+
+A row of the report is one tensor in one case; here it is filled in.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from npbert.golden.comparing import Difference, compare
+from npbert.golden.following import Step
+from npbert.golden.given import Port
+from npbert.golden.kit import Kit
+from npbert.golden.manifest import Case, Tensor, Tolerance
+
+
+@dataclass
+class Row:
+    """One tensor in one case: what was given, and what is thought of it.
+
+    written         its name in the port's file, "" where it was not given
+    dtype           what it is judged as
+    problem         what is wrong with it as an array, so that its values say nothing: its shape, ...
+    remark          what else there is to say
+    turn            the order of axes in which it is what was expected; () for another shape
+    expected, ...   how far it is from the kit's value, and whether within tolerance
+    local, ...      how far from npbert's step; local_right is None where that cannot be judged,
+                    because of what came before: `unjudged`
+    """
+
+    tensor: Tensor
+    case: str
+    shape: tuple[int, ...]
+    written: str = ""
+    dtype: str = ""
+    problem: str = ""
+    remark: str = ""
+    turn: tuple[int, ...] | None = None
+    tolerance: Tolerance | None = None
+    expected: Difference | None = None
+    expected_right: bool | None = None
+    local: Difference | None = None
+    local_tolerance: Tolerance | None = None
+    local_right: bool | None = None
+    unjudged: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.tensor.name
+
+    @property
+    def given(self) -> bool:
+        return bool(self.written)
+
+    @property
+    def fails(self) -> bool:
+        return bool(self.problem) or self.expected_right is False or self.local_right is False
+
+    @property
+    def verdict(self) -> str:
+        """Say in a word what is thought of it."""
+        if not self.given:
+            return "not given"
+        if self.turn is not None and self.problem:
+            return "transposed" if self.turn else "misshapen"
+        if self.problem:
+            return "misshapen" if "shape" in self.problem else "unusable"
+        if self.tolerance is None:
+            return "unjudgeable"
+        if self.local_right is False:
+            return "WRONG"
+        if self.expected_right:
+            return "right"
+        return "inherited" if self.local_right else "not judged"
+
+
+# ---- against the kit -----------------------------------------------------------------------
+
+
+def judge_expected(kit: Kit, port: Port, tensor: Tensor) -> Row:
+    """Compare one tensor with the kit's value of it; take what cannot be used out of the port."""
+    given, case = port.arrays.get(tensor.name), port.case
+    row = Row(tensor, case.name, tuple(tensor.cases[case.name].shape))
+    if given is None:
+        return row
+    row.written, row.dtype = port.written[tensor.name], port.dtypes[tensor.name]
+    if tensor.kind == "input" and not row.dtype:
+        row.dtype = "float32"  # ids are whole numbers
+    if not row.dtype:
+        row.problem = f"is {given.dtype}, expected floating-point numbers"
+        return row
+    row.tolerance = tensor.cases[case.name].tolerance[row.dtype]
+    if row.tolerance is None:
+        row.remark = f"its values do not fit into {row.dtype}"
+        return row
+    expected = kit.expected(case.name)[tensor.name]
+    if given.shape != row.shape:
+        row.problem = f"has shape {list(given.shape)}, expected {list(row.shape)}"
+    else:
+        row.expected = compare(tensor, case, given, expected)
+        row.expected_right = row.expected.is_within(row.tolerance)
+        row.remark = "" if row.expected_right else what_is_no_number(row.expected, given)
+    if not row.expected_right:
+        row.turn = turn_that_fits(row, case, given, expected)
+    return row
+
+
+def what_is_no_number(difference: Difference, given: np.ndarray) -> str:
+    """Say what is plainly wrong with the values of an array, if anything is."""
+    if np.isnan(given).any():
+        return f"{np.isnan(given).sum()} of its {given.size} numbers are NaN"
+    if difference.unmasked:
+        return f"not masked: {difference.unmasked} masked scores are above -1e4"
+    if np.isinf(difference.largest):
+        return f"{np.isinf(given).sum()} of its {given.size} numbers are infinite"
+    return ""
+
+
+def turn_that_fits(
+    row: Row, case: Case, given: np.ndarray, expected: np.ndarray
+) -> tuple[int, ...] | None:
+    """Return the order of axes in which an array is what is expected; () for another shape."""
+    assert row.tolerance is not None
+    tensor, tolerance = row.tensor, row.tolerance
+    if given.ndim == len(row.shape) and 1 < given.ndim < 6:
+        for turn in itertools.permutations(range(given.ndim)):
+            turned = given.transpose(turn)
+            moved = turn != tuple(range(given.ndim)) and turned.shape == row.shape
+            if moved and compare(tensor, case, turned, expected).is_within(tolerance):
+                return turn
+    elif given.ndim != len(row.shape) and given.size == np.prod(row.shape) > 1:
+        reshaped = given.reshape(row.shape)
+        if compare(tensor, case, reshaped, expected).is_within(tolerance):
+            return ()
+    return None
+
+
+def usable_arrays(port: Port, rows: Mapping[str, Row]) -> dict[str, np.ndarray]:
+    """Return what a pass can follow, turned round where that makes it right.
+
+    A square array that is wrong as it is may truly be computed so. Then all that is made of it is
+    wrong, too; and if any of that is right, the array was only written in another order.
+    """
+    usable = {}
+    for name, given in port.arrays.items():
+        row = rows[name]
+        if row.turn is not None:
+            made_of_it = [r for r in rows.values() if r.given and name in given_sources(r, rows)]
+            meant = any(r.expected_right or r.turn is not None for r in made_of_it)
+            if given.shape != row.shape or meant:
+                row.problem = (
+                    f"is transposed: right with its axes in the order {list(row.turn)}"
+                    if row.turn
+                    else f"has shape {list(given.shape)}: right when reshaped to {list(row.shape)}"
+                )
+                given = given.transpose(row.turn) if row.turn else given.reshape(row.shape)
+            else:
+                row.remark = f"right with its axes in the order {list(row.turn)}: transposed?"
+        if row.tolerance is not None and given.shape == row.shape:
+            usable[name] = given
+    return usable
+
+
+def given_sources(row: Row, rows: Mapping[str, Row]) -> list[str]:
+    """Return the nearest given tensors that a tensor is computed from."""
+    return [name for name in span_of(row, rows) if rows[name].given]
+
+
+def span_of(row: Row, rows: Mapping[str, Row]) -> list[str]:
+    """Return the tensors between a tensor and the nearest given ones before it, with these."""
+    waiting = [name for name in row.tensor.inputs if name in rows]
+    for name in waiting:
+        if not rows[name].given:
+            inputs = rows[name].tensor.inputs
+            waiting += [n for n in inputs if n in rows and n not in waiting]
+    return [name for name in rows if name in waiting]  # in computing order
+
+
+# ---- against the port's own values ---------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """The local verdict on one tensor; `right` is None where nothing can be said."""
+
+    right: bool | None = None
+    difference: Difference | None = None
+    tolerance: Tolerance | None = None
+    unjudged: str = ""
+
+
+@dataclass
+class Past:
+    """What a pass that follows a port has behind it, as names.
+
+    exact  quantities whose value is the port's own
+    lost   those computed from something that the pass could not follow: its name
+    """
+
+    exact: set[str] = field(default_factory=set)
+    lost: dict[str, str] = field(default_factory=dict)
+
+
+def judge_locally(rows: Mapping[str, Row], steps: list[Step], case: Case) -> None:
+    """Compare each tensor with npbert's step from the port's values before it."""
+    for name, outcome in local_outcomes(rows, steps, case).items():
+        row = rows[name]
+        row.local, row.local_tolerance = outcome.difference, outcome.tolerance
+        row.local_right, row.unjudged = outcome.right, outcome.unjudged
+
+
+def local_outcomes(rows: Mapping[str, Row], steps: list[Step], case: Case) -> dict[str, Outcome]:
+    """Judge every given tensor of a pass that followed the port.
+
+    What comes after an array that is wrong and could not be followed (a NaN, a view) is not judged:
+    npbert went on with another value than the port.
+    """
+    outcomes: dict[str, Outcome] = {}
+    past = Past()
+    for step in steps:
+        name = step.quantity.name
+        sources = [past.lost[source] for source in step.quantity.inputs if source in past.lost]
+        right = None
+        if step.given is not None:
+            outcome = outcomes[name] = judge(step, rows, case, past)
+            right = outcome.right
+            if sources:
+                outcome.right, outcome.unjudged = None, sources[0]
+        if step.followed or right or (name in rows and rows[name].tensor.kind == "input"):
+            past.exact.add(name)
+        if step.given is not None and not step.followed and not right:
+            past.lost[name] = name
+        elif sources and not step.followed:
+            past.lost[name] = sources[0]
+    return outcomes
+
+
+def judge(step: Step, rows: Mapping[str, Row], case: Case, past: Past) -> Outcome:
+    """Compare one given tensor with what was computed in its place."""
+    row = rows[step.quantity.name]
+    assert step.given is not None and row.tolerance is not None
+    if step.given.shape != step.computed.shape:
+        return Outcome(False)
+    difference = compare(row.tensor, case, step.given, step.computed, sampled=False)
+    # The tolerance was measured for this one step, at the kit's magnitudes. Several steps together
+    # may be off by as much as all since the beginning, and larger values by more.
+    several = any(n in rows and n not in past.exact for n in step.quantity.inputs)
+    usual = row.expected.scale if row.expected else 0.0
+    growth = max(1.0, difference.scale / usual) if usual else 1.0
+    tolerance = widened(row.tolerance, several, growth if np.isfinite(growth) else 1.0)
+    return Outcome(difference.is_within(tolerance, "local"), difference, tolerance)
+
+
+def widened(tolerance: Tolerance, several: bool, growth: float) -> Tolerance:
+    """Return a tolerance for several steps together, and for values that have grown."""
+
+    def local(of_step: float | None, of_all: float | None) -> float | None:
+        if of_step is None:
+            return None
+        return growth * (max(of_step, of_all or 0.0) if several else of_step)
+
+    one = local(tolerance.local, tolerance.expected)
+    assert one is not None
+    padded = local(tolerance.local_padded, tolerance.expected_padded)
+    return Tolerance(tolerance.expected, one, tolerance.expected_padded, padded)
