@@ -14,7 +14,7 @@ import dataclasses
 import importlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def make_kit(
     name: str | None = None,
     about: str | None = None,
     weights: Path | None = None,
-    steps: bool = True,
+    keep: Callable[[str, str], bool] | None = None,
     sample_step: int | None = None,
 ) -> Kit:
     """Make the golden kit of a model, a checkpoint directory or a shipped name; return it, read.
@@ -84,7 +84,7 @@ def make_kit(
     inputs       a file with cases of one's own (cases.py says how), or {case: {argument: array}}
     name, about  what the manifest says, else made of the directory's name and the model
     weights      a safetensors file to point to, in the place of a copy in the kit
-    steps        keep the steps between modules, too
+    keep         tells by name and kind whether the kit holds a quantity; all of them otherwise
     sample_step  keep only every so manyeth entry along the longest axis of floats
     The kit takes its place when it is complete; one that was there before is replaced. Raises
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
@@ -101,7 +101,7 @@ def make_kit(
         made = case_files.read_cases(inputs, model, cases)
     else:
         made = case_files.made_cases(model, cases)
-    maker = Maker(model, made, steps, sample_step)
+    maker = Maker(model, made, keep, sample_step)
     about = about or f"{type(model).__name__}, {source}."
     values = maker.manifest(name or directory.resolve().name, about)
     if weights is not None:
@@ -154,7 +154,11 @@ class Maker:
     """Runs every case, measures tolerances, and holds what goes into the files."""
 
     def __init__(
-        self, model: PreTrainedModel, made: list[CaseInputs], steps: bool, sample_step: int | None
+        self,
+        model: PreTrainedModel,
+        made: list[CaseInputs],
+        keep: Callable[[str, str], bool] | None = None,
+        sample_step: int | None = None,
     ):
         self.model = model
         self.precise = rebuilt(model, model.config, np.float64)
@@ -173,7 +177,7 @@ class Maker:
             self.run(case)
         order = self.passes[made[0].name].trace.names()
         self.measured.inherit(order, self.from_reference)
-        self.order = [name for name in order if steps or self.kind(name) != "intermediate"]
+        self.order = [name for name in order if keep is None or keep(name, self.kind(name))]
 
     def run(self, case: CaseInputs) -> None:
         """Run one case in every way."""

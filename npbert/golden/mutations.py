@@ -128,9 +128,8 @@ def in_other_order(name: str) -> Any:
 ANY, SQUEEZE = "ops.attend", "squeezebert.self_attention"
 ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
 TANH_GELU = 'activation = ACTIVATIONS["gelu_new"]'
-POOL, SUM_UP = "np.tanh(linear(x[:, 0], p.dense))", "linear(x[:, 0], p.dense)"
-SOFTMAX = "probs = softmax(scores + bias)"
-SQUEEZE_SOFTMAX = "probs = softmax(masked_scores)"
+POOL = "np.tanh(linear(first, p.dense))"
+SOFTMAX = "probs = softmax(masked_scores)"
 CAUSAL = "((0, 0), (K // 2, K // 2), (0, 0))", "((0, 0), (K - 1, 0), (0, 0))"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -242,7 +241,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "no_mask",
         "attention that does not mask padding",
         (
-            Edit(ANY, SOFTMAX, "probs = softmax(scores + 0)"),
+            Edit(ANY, "masked_scores = scores + bias", "masked_scores = scores + 0"),
             Edit(SQUEEZE, "masked_scores = scores + mask_bias", "masked_scores = scores + 0"),
         ),
         when=layers,
@@ -252,7 +251,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the mask taken after the softmax instead of before it",
         (
             Edit(ANY, SOFTMAX, "probs = softmax(scores) * (bias == 0)"),
-            Edit(SQUEEZE, SQUEEZE_SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),
+            Edit(SQUEEZE, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),
         ),
         when=layers,
         hidden=("softmax.x", "exponentials"),
@@ -264,11 +263,11 @@ MUTATIONS: tuple[Mutation, ...] = (
             Edit(
                 ANY,
                 SOFTMAX,
-                "probs = softmax((scores + bias).swapaxes(-1, -2)).swapaxes(-1, -2)",
+                "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)",
             ),
             Edit(
                 SQUEEZE,
-                SQUEEZE_SOFTMAX,
+                SOFTMAX,
                 "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)",
             ),
         ),
@@ -417,12 +416,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         (
             Edit(
                 "convbert.span_filters",
-                "softmax(scores.reshape(B, T, H, -1))",
-                "softmax(scores.reshape(B, T, H, -1).swapaxes(2, 3)).swapaxes(2, 3)",
+                "softmax(filter_scores)",
+                "softmax(filter_scores.swapaxes(2, 3)).swapaxes(2, 3)",
             ),
         ),
         when=layers,
-        hidden=("self.softmax.x", "self.softmax.exponentials"),
+        hidden=("self.softmax.exponentials",),
     ),
     # ---- maps
     Mutation(
@@ -482,7 +481,9 @@ MUTATIONS: tuple[Mutation, ...] = (
             Edit("convbert.feed_forward", "x + narrow", "entered + narrow"),
             Edit("convbert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
             Edit(
-                "convbert.layer", "feed_forward(x, p, config)", "feed_forward(x, p, config, entered)"
+                "convbert.layer",
+                "feed_forward(x, p, config)",
+                "feed_forward(x, p, config, entered)",
             ),
             Edit("squeezebert.feed_forward", "p, config):", "p, config, entered):"),
             Edit("squeezebert.feed_forward", "x + narrow", "entered + narrow"),
@@ -510,11 +511,13 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "value_of_bottleneck",
         "value made of the bottleneck instead of the layer's whole input",
-        (Edit("mobilebert.bottleneck", "return shared, x, narrow", "return shared, shared, narrow"),),
+        (
+            Edit(
+                "mobilebert.bottleneck", "return shared, x, narrow", "return shared, shared, narrow"
+            ),
+        ),
         when=of_mobilebert(
-            lambda config: (
-                has_bottlenecks(config) and config.hidden_size == config.true_hidden_size
-            )
+            lambda config: has_bottlenecks(config) and config.hidden_size == config.true_hidden_size
         ),
     ),
     Mutation(
