@@ -350,7 +350,9 @@ class Maker:
             first = {}
             for case in self.made:
                 with known.planted(mutation, self.model) as model:
-                    wrong = run_npbert(model, case.arrays).values()
+                    trace = run_npbert(model, case.arrays).trace
+                # A mistake's line may give an array another first name.
+                wrong = {name: quantity.value for name, quantity in trace.by_name.items()}
                 first[case.name] = self.first_outside(case.name, wrong)
             found.append(
                 {"name": mutation.name, "about": mutation.about, "first_divergence": first}
@@ -361,12 +363,14 @@ class Maker:
         """Return the first tensor of a float32 run that leaves its tolerance, or None."""
         for name in self.order:
             expected, tolerance = self.expected[case][name], self.tolerance(case, name, "float32")
-            if name not in run or tolerance is None:
+            names = (name, *self.facts[name]["aliases"])
+            value = next((run[each] for each in names if each in run), None)
+            if value is None or tolerance is None:
                 continue
-            if run[name].shape != expected.shape:
+            if value.shape != expected.shape:
                 return name
             kind = self.entries(name, self.cases[case], expected.shape)
-            if not difference(run[name], expected, kind).is_within(tolerance):
+            if not difference(value, expected, kind).is_within(tolerance):
                 return name
         return None
 
