@@ -5,6 +5,7 @@
     lines.py    --input: lines in, JSON lines out
     tables.py   results as aligned lines for a terminal
     files.py    tokenize, convert, inspect and models
+    golden.py   golden make: a golden kit of a checkpoint
 
 Nothing is imported before a command needs it: the parser alone is there at once.
 """

@@ -19,6 +19,7 @@ class Parser(argparse.ArgumentParser):
 def make_parser() -> Parser:
     """Return the parser of all commands; a command's function is its default `run`."""
     from npbert import __version__
+    from npbert.commands.golden import add_golden
 
     parser = Parser(prog="npbert", description="Efficient BERTs in plain NumPy.")
     parser.add_argument("--version", action="version", version=f"npbert {__version__}")
@@ -36,6 +37,7 @@ def make_parser() -> Parser:
         add_models,
         add_convert,
         add_inspect,
+        add_golden,
     ):
         add(commands)
     return parser

@@ -1,0 +1,378 @@
+"""Makes golden kits: a directory with a model, inputs, and expected values of every quantity.
+
+    npbert.golden.make_kit("convbert-tiny", "kits/convbert-tiny", cases=["short", "padded_end"])
+
+Final outputs and the outputs of modules come from transformers (extra `reference`), in float64
+with eager attention; the steps between them from npbert, in a pass whose modules were all found
+equal to those of transformers. tolerances.py says how tolerances are measured. The same model and
+the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import npbert
+from npbert import safetensors
+from npbert.annotations import legend
+from npbert.golden import cases as case_files
+from npbert.golden import describing
+from npbert.golden.cases import CaseInputs
+from npbert.golden.comparing import Entries, difference, entries, sample
+from npbert.golden.kit import EXPECTED, EXPECTED_FLOAT32, INPUTS, WEIGHTS, Kit, model_class
+from npbert.golden.manifest import DTYPES, FORMAT, FORMAT_VERSION, Case, Sampled, Tolerance
+from npbert.golden.passes import (
+    Arrays,
+    Pass,
+    check_equal,
+    from_reference,
+    run_npbert,
+    run_numba,
+    with_rounded_parameters,
+)
+from npbert.golden.reference import Reference, require
+from npbert.golden.tolerances import LEAST, SAFETY, Measured, exact
+from npbert.golden.writing import check_target, write_kit
+from npbert.models import PreTrainedModel
+from npbert.shipped import checkpoint_directory
+from npbert.tracing import Quantity
+
+GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
+
+METHOD = (
+    "Outputs of modules and of the model are transformers' (PyTorch, float64, eager attention); "
+    "all other values are npbert's in float64, after every module was found equal to transformers' "
+    "to 1e-10 of its largest value. Tolerances bound the largest absolute error of a tensor. "
+    "They were measured against float64: in float32 from npbert's plain NumPy run, its compiled "
+    "run and torch; in float16 and bfloat16 from npbert with every quantity rounded as soon as it "
+    "is computed, and from torch in that dtype. The largest error relative to the largest value, "
+    "over all runs and cases, and for steps that only npbert has also over the modules before and "
+    f"after, is taken {SAFETY:g} times, at least {LEAST:g} epsilons, and rounded up to two digits. "
+    "'expected' is the error from the values here, 'local' that from the step recomputed in "
+    "float64 from the run's own values. Inputs are exact. Padded positions have tolerances of "
+    "their own: along the first axis T where real is false in the row of axis B; a tensor without "
+    "these two axes counts as padded altogether where its case has padding. Not compared: what "
+    "depends on the mask in rows that are padding altogether (where a tensor has no axis B, all of "
+    "it), and places where the expected value is below -1e30, masked scores, where -1e4 or less "
+    "will do."
+)
+
+
+def make_kit(
+    model: PreTrainedModel | str | Path,
+    directory: str | os.PathLike[str],
+    cases: Iterable[str] | None = None,
+    inputs: str | Path | Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    name: str | None = None,
+    about: str | None = None,
+    weights: Path | None = None,
+    steps: bool = True,
+    sample_step: int | None = None,
+) -> Kit:
+    """Make the golden kit of a model, a checkpoint directory or a shipped name; return it, read.
+
+    cases        names: of the cases that npbert makes (cases.py), or of those in `inputs`
+    inputs       a file with cases of one's own (cases.py says how), or {case: {argument: array}}
+    name, about  what the manifest says, else made of the directory's name and the model
+    weights      a safetensors file to point to, in the place of a copy in the kit
+    steps        keep the steps between modules, too
+    sample_step  keep only every so manyeth entry along the longest axis of floats
+    The kit takes its place when it is complete; one that was there before is replaced. Raises
+    ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
+    reference differ; ImportError where the reference is not installed.
+    """
+    directory = Path(directory)
+    check_target(directory)
+    require()
+    source = about_of(model)
+    model = settled(load(model) if isinstance(model, (str, Path)) else model)
+    if isinstance(inputs, Mapping):
+        made = case_files.given_cases(inputs, model, cases)
+    elif inputs is not None:
+        made = case_files.read_cases(inputs, model, cases)
+    else:
+        made = case_files.made_cases(model, cases)
+    maker = Maker(model, made, steps, sample_step)
+    about = about or f"{type(model).__name__}, {source}."
+    values = maker.manifest(name or directory.resolve().name, about)
+    if weights is not None:
+        values["weights"] = Path(os.path.relpath(weights, directory)).as_posix()
+    write_kit(directory, values, maker.files(own_weights=weights is None))
+    return Kit.read(directory)
+
+
+# ---- the model -----------------------------------------------------------------------------
+
+
+def about_of(model: Any) -> str:
+    if isinstance(model, PreTrainedModel):
+        return "as it was given"
+    return f"from the checkpoint {Path(model).name}"
+
+
+def load(source: str | Path) -> PreTrainedModel:
+    """Load a checkpoint as the class that its config.json names, else as a bare model."""
+    directory = checkpoint_directory(source)
+    config = npbert.AutoConfig.from_pretrained(directory)
+    names = config.other.get("architectures") or [f"{type(config).__name__[:-6]}Model"]
+    with safetensors.naming(directory / "config.json"):
+        chosen = model_class(str(names[0]))
+    return chosen.from_pretrained(directory)
+
+
+def settled(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model in float32, with a config that says whether its embeddings are tied."""
+    if not isinstance(model, PreTrainedModel):
+        raise ValueError(f"make_kit takes a model, {type(model).__name__} given")
+    tensors, config = model.state_dict(), model.config
+    if any(tensors[n] is not tensors[source] for n, source in model.tied(config).items()):
+        config = dataclasses.replace(config, tie_word_embeddings=False)
+    return rebuilt(model, config, np.float32)
+
+
+def rebuilt(model: PreTrainedModel, config: Any, dtype: Any) -> PreTrainedModel:
+    other = type(model)(config, dtype=dtype, **model.options)
+    mine = model.state_dict()
+    for name, array in other.state_dict().items():
+        array[...] = mine[name]
+    return other
+
+
+# ---- running -------------------------------------------------------------------------------
+
+
+class Maker:
+    """Runs every case, measures tolerances, and holds what goes into the files."""
+
+    def __init__(
+        self, model: PreTrainedModel, made: list[CaseInputs], steps: bool, sample_step: int | None
+    ):
+        self.model = model
+        self.precise = rebuilt(model, model.config, np.float64)
+        self.narrow = {d: with_rounded_parameters(model, d) for d in ("float16", "bfloat16")}
+        self.reference = Reference(model)
+        self.made = made
+        self.cases: dict[str, Case] = {case.name: case.described() for case in made}
+        self.sample_step = sample_step
+        self.measured = Measured()
+        self.facts: dict[str, dict[str, Any]] = {}  # what the manifest says of each quantity
+        self.passes: dict[str, Pass] = {}
+        self.expected: dict[str, Arrays] = {}
+        self.single: dict[str, Arrays] = {}  # of one float32 run
+        self.from_reference: set[str] = set()
+        for case in made:
+            self.run(case)
+        order = self.passes[made[0].name].trace.names()
+        self.measured.inherit(order, self.from_reference)
+        self.order = [name for name in order if steps or self.kind(name) != "intermediate"]
+
+    def run(self, case: CaseInputs) -> None:
+        """Run one case in every way."""
+        inputs, name = case.arrays, case.name
+        ours = self.passes[name] = run_npbert(self.precise, inputs)
+        if name == self.made[0].name:
+            words = describing.words(ours.trace, self.model)
+            for quantity in ours.trace:
+                self.facts[quantity.name] = self.fact(quantity, ours, words[quantity.name])
+        elif self.facts.keys() != set(ours.trace.names()):
+            raise ValueError(f"case {name} has other quantities than case {self.made[0].name}")
+        kinds = {q.name: self.entries(q.name, self.cases[name], q.shape) for q in ours.trace}
+        theirs = self.reference.run(inputs, "float64")
+        check_equal(theirs, ours, kinds)
+        exact_values = from_reference(theirs, ours)
+        self.from_reference |= exact_values.keys()
+        expected = self.expected[name] = ours.values() | exact_values
+        for tensor, array in expected.items():
+            self.measured.note_scale(name, tensor, array, kinds[tensor])
+        for dtype, run in self.runs(inputs, ours):
+            self.single.setdefault(name, run)  # the first one: npbert's plain definitions
+            run = {n: a for n, a in run.items() if not n.startswith(GIVEN)}
+            self.measured.note_run(self.precise, name, dtype, inputs, run, expected, kinds)
+
+    def runs(self, inputs: Mapping[str, np.ndarray], ours: Pass) -> Iterable[tuple[str, Arrays]]:
+        """Yield the dtype and the quantities of each run that tolerances are measured from."""
+        yield "float32", run_npbert(self.model, inputs).values()
+        yield "float32", run_numba(self.model, inputs, ours.returned)
+        yield "float32", from_reference(self.reference.run(inputs, "float32"), ours)
+        for dtype, model in self.narrow.items():
+            yield dtype, run_npbert(model, inputs, dtype).values()
+            try:
+                run = self.reference.run(inputs, dtype)
+            except RuntimeError:  # torch lacks an operation in this dtype on this machine
+                continue
+            yield dtype, from_reference(run, ours)
+
+    def entries(self, name: str, case: Case, shape: tuple[int, ...]) -> Entries:
+        fact = self.facts[name]
+        axes = None if fact["axes"] is None else tuple(fact["axes"])
+        return entries(axes, fact["depends_on_mask"], case, shape)
+
+    # ---- what the manifest says ----
+
+    def fact(self, quantity: Quantity, ours: Pass, words: dict[str, Any]) -> dict[str, Any]:
+        """Return what is the same in every case, but for what is known only after all of them."""
+        depends = quantity.name == f"{GIVEN}mask_bias" or any(
+            self.facts[source]["depends_on_mask"]
+            for source in quantity.inputs
+            if source in self.facts
+        )
+        by_name, names = ours.trace.by_name, ours.trace.names()
+        aliases = [
+            alias for alias in quantity.aliases if by_name[alias] is quantity and alias not in names
+        ]
+        aliases += [field for field in outputs_of(ours, quantity.name) if field not in by_name]
+        return {
+            "name": quantity.name,
+            "aliases": aliases,
+            **words,
+            "function": quantity.function,
+            "file": f"npbert/{quantity.file}",
+            "line": quantity.line,
+            "inputs": list(quantity.inputs),
+            "depends_on_mask": depends,
+        }
+
+    def kind(self, name: str) -> str:
+        if name.startswith(GIVEN):
+            return "input"
+        if outputs_of(self.passes[self.made[0].name], name):
+            return "output"
+        return "module" if name in self.from_reference else "intermediate"
+
+    def sampled(self, name: str) -> Sampled | None:
+        """Return how a tensor is sampled: the same way in every case."""
+        shape = self.expected[self.made[0].name][name].shape
+        axes = self.facts[name]["axes"] or ["B"] * len(shape)
+        # The number of texts and of tokens is another in every case.
+        widths = {n: size for n, size in enumerate(shape) if not set("BNT") & set(axes[n])}
+        if self.sample_step is None or name.startswith(GIVEN) or not widths:
+            return None
+        longest = max(widths, key=lambda axis: widths[axis])
+        if widths[longest] < 2 * self.sample_step:
+            return None
+        return Sampled(longest - len(shape), self.sample_step)
+
+    def tolerance(self, case: str, name: str, dtype: str) -> Tolerance | None:
+        if name.startswith(GIVEN):
+            array = self.expected[case][name]
+            return exact(array, dtype, not self.cases[case].real.all())
+        return self.measured.tolerance(case, name, dtype)
+
+    def tensor(self, name: str) -> dict[str, Any]:
+        fact, sampled = self.facts[name], self.sampled(name)
+        parts = {
+            case: {
+                "shape": list(expected[name].shape),
+                "tolerance": {d: without_none(self.tolerance(case, name, d)) for d in DTYPES},
+            }
+            for case, expected in self.expected.items()
+        }
+        return {
+            "name": name,
+            "aliases": fact["aliases"],
+            "kind": self.kind(name),
+            "from_reference": name in self.from_reference,
+            **{key: fact[key] for key in fact if key not in ("name", "aliases")},
+            **({} if sampled is None else {"sampled": dataclasses.asdict(sampled)}),
+            "cases": parts,
+        }
+
+    def manifest(self, name: str, about: str) -> dict[str, Any]:
+        """Return the manifest, with the weights in the kit itself."""
+        torch, transformers = require()
+        model = self.model
+        config = model.config.to_dict()
+        config["architectures"] = [type(model).__name__]
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "about": about,
+            "versions": {
+                "npbert": npbert.__version__,
+                "numpy": np.__version__,
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            },
+            "architecture": type(model).__name__,
+            "config": json.loads(json.dumps(config)),  # keys as text, as they will be read
+            "weights": WEIGHTS,
+            "axes": legend(model),
+            "method": METHOD,
+            "cases": [
+                {**dataclasses.asdict(case), "real": case.real.tolist()}
+                for case in self.cases.values()
+            ],
+            "tensors": [self.tensor(name) for name in self.order],
+            "mutations": self.mutations(),
+        }
+
+    def files(self, own_weights: bool) -> dict[str, Arrays]:
+        """Return the arrays of every file of the kit."""
+        files = {
+            INPUTS: {f"{c.name}/{n}": array for c in self.made for n, array in c.arrays.items()},
+            EXPECTED: self.kept(self.expected, np.float64),
+            EXPECTED_FLOAT32: self.kept(self.single, np.float32),
+        }
+        if own_weights:
+            tensors, tied = self.model.state_dict(), self.model.tied(self.model.config)
+            files[WEIGHTS] = {n: array for n, array in tensors.items() if n not in tied}
+        return files
+
+    def kept(self, values: dict[str, Arrays], dtype: Any) -> Arrays:
+        return {
+            f"{case}/{name}": sample(arrays[name], self.sampled(name)).astype(dtype)
+            for case, arrays in values.items()
+            for name in self.order
+        }
+
+    def mutations(self) -> list[dict[str, Any]]:
+        """Return for each classic mistake the first tensor that leaves its tolerance."""
+        try:
+            known = importlib.import_module("npbert.golden.mutations")
+        except ModuleNotFoundError:
+            return []
+        found = []
+        for mutation in known.applicable(self.model):
+            first = {}
+            for case in self.made:
+                with known.planted(mutation, self.model) as model:
+                    wrong = run_npbert(model, case.arrays).values()
+                first[case.name] = self.first_outside(case.name, wrong)
+            found.append(
+                {"name": mutation.name, "about": mutation.about, "first_divergence": first}
+            )
+        return found
+
+    def first_outside(self, case: str, run: Arrays) -> str | None:
+        """Return the first tensor of a float32 run that leaves its tolerance, or None."""
+        for name in self.order:
+            expected, tolerance = self.expected[case][name], self.tolerance(case, name, "float32")
+            if name not in run or tolerance is None:
+                continue
+            if run[name].shape != expected.shape:
+                return name
+            kind = self.entries(name, self.cases[case], expected.shape)
+            if not difference(run[name], expected, kind).is_within(tolerance):
+                return name
+        return None
+
+
+def outputs_of(ours: Pass, name: str) -> list[str]:
+    """Return the fields of the model's output that a quantity is."""
+    return [f for f, quantity in ours.returned.items() if quantity == name and "." not in f]
+
+
+def without_none(tolerance: Tolerance | None) -> dict[str, float] | None:
+    if tolerance is None:
+        return None
+    return {name: v for name, v in dataclasses.asdict(tolerance).items() if v is not None}

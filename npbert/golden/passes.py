@@ -1,0 +1,149 @@
+"""The passes that a golden kit is made of: one case, run by npbert and by the reference.
+
+The float64 pass of npbert gives every quantity. Where the reference has a module, or returns the
+array, the values are the reference's, after both were found equal. Further passes in narrower
+precisions, by independent implementations, are what tolerances are measured from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from npbert import backend
+from npbert.golden.comparing import MASKED, Entries, difference
+from npbert.golden.reference import Run, counterpart, in_our_layout
+from npbert.models import PreTrainedModel
+from npbert.tracing import Quantity, Trace, trace
+
+CLOSE = 1e-10  # two float64 passes are equal up to this share of an array's largest value
+LARGEST = {"float16": 65504.0, "bfloat16": float(np.float32(3.3895314e38))}
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass
+class Pass:
+    """npbert's pass over one case, and what of it the model returns.
+
+    returned  field of the output ("last_hidden_state", "hidden_states.1") -> name of the quantity
+    """
+
+    trace: Trace
+    returned: dict[str, str]
+
+    def values(self) -> Arrays:
+        """Return the value of every quantity."""
+        return {quantity.name: quantity.value for quantity in self.trace}
+
+
+def run_npbert(
+    model: PreTrainedModel, inputs: Mapping[str, np.ndarray], dtype: str | None = None
+) -> Pass:
+    """Run the plain definitions and keep every quantity.
+
+    With a dtype, "float16" or "bfloat16", every quantity is rounded to it as soon as it is there.
+    """
+    names: dict[int, str] = {}
+    arrays = []
+
+    def visit(quantity: Quantity, array: np.ndarray) -> None:
+        if dtype and array.dtype.kind == "f" and array.flags.writeable:
+            array[...] = rounded(array, dtype)
+        names[id(array)] = quantity.name
+        arrays.append(array)  # so that no other array can get its id
+
+    arguments: dict[str, Any] = dict(inputs)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        recorded = trace(
+            model, visit=visit, output_hidden_states=True, output_attentions=True, **arguments
+        )
+    fields = returned_arrays(recorded.output)
+    returned = {name: names[id(array)] for name, array in fields if id(array) in names}
+    return Pass(recorded, returned)
+
+
+def run_numba(model: PreTrainedModel, inputs: Mapping[str, np.ndarray], returned: Any) -> Arrays:
+    """Run the compiled twins; return what a model returns, as quantities."""
+    before = backend.chosen_backend()
+    backend.set_backend("numba")
+    try:
+        run: Any = model
+        output = run(output_hidden_states=True, output_attentions=True, **inputs)
+    finally:
+        backend.set_backend(before)
+    return {returned[name]: a for name, a in returned_arrays(output) if name in returned}
+
+
+def returned_arrays(output: Any) -> Iterator[tuple[str, np.ndarray]]:
+    for name, value in output.items():
+        if isinstance(value, tuple):
+            yield from ((f"{name}.{i}", part) for i, part in enumerate(value))
+        else:
+            yield name, value
+
+
+def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
+    """Return float32 values rounded to float16 or bfloat16, in float32.
+
+    What overflows is infinite, but for what stands for a masked place: that is the smallest number.
+    """
+    masked = array < MASKED
+    array = np.where(masked, -LARGEST[dtype], array).astype(np.float32)
+    if dtype == "float16":
+        with np.errstate(over="ignore"):
+            return array.astype(np.float16).astype(np.float32)
+    bits = array.view(np.uint32)
+    # To the nearest, ties to even: half of the last place that is kept is added, or one bit less.
+    half = ((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)
+    nearest = ((bits + half) & np.uint32(0xFFFF0000)).view(np.float32)
+    return np.where(np.isfinite(array), nearest, array)
+
+
+def with_rounded_parameters(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
+    """Return a float32 model whose parameters are those of another, rounded to a dtype."""
+    other = type(model)(model.config, dtype=np.float32, **model.options)
+    parameters = other.state_dict()
+    for name, array in model.state_dict().items():
+        parameters[name][...] = rounded(array, dtype)
+    return other
+
+
+# ---- npbert and the reference --------------------------------------------------------------
+
+
+def from_reference(run: Run, ours: Pass) -> Arrays:
+    """Return what the reference's modules and model put out, by quantity and in its layout."""
+    found: Arrays = {}
+    for name, array in run.outputs.items():
+        if name in ours.returned:
+            found[ours.returned[name]] = array
+    for path, array in run.modules.items():
+        known = counterpart(path, ours.trace.by_name)
+        if known is not None:
+            quantity = ours.trace[known]
+            found.setdefault(quantity.name, in_our_layout(array, quantity.value))
+    return found
+
+
+def check_equal(run: Run, ours: Pass, entries_of: Mapping[str, Entries]) -> None:
+    """Raise ValueError that names the first module or output in which the two differ."""
+    pairs = [(path, counterpart(path, ours.trace.by_name), a) for path, a in run.modules.items()]
+    pairs += [(field, ours.returned.get(field), array) for field, array in run.outputs.items()]
+    for path, name, array in pairs:
+        if name is None:
+            continue
+        quantity = ours.trace[name]
+        theirs = in_our_layout(array, quantity.value)
+        if theirs.shape != quantity.shape:
+            shapes = f"{list(theirs.shape)}, in npbert {list(quantity.shape)}"
+            raise ValueError(f"{path} has shape {shapes} ({quantity.name}): no kit was made")
+        found = difference(quantity.value, theirs, entries_of[quantity.name])
+        if found.largest > CLOSE * found.scale or found.unmasked:
+            raise ValueError(
+                f"{path} of the reference and {quantity.name} of npbert differ by "
+                f"{found.largest:.2g} (largest value {found.scale:.2g}): no kit was made"
+            )
