@@ -133,9 +133,8 @@ def in_other_order(name: str) -> Any:
 ANY, SQUEEZE = "ops.attend", "squeezebert.self_attention"
 ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
 TANH_GELU = 'activation = ACTIVATIONS["gelu_new"]'
-POOL, SUM_UP = "np.tanh(linear(x[:, 0], p.dense))", "linear(x[:, 0], p.dense)"
-SOFTMAX = "probs = softmax(scores + bias)"
-SQUEEZE_SOFTMAX = "probs = softmax(masked_scores)"
+SOFTMAX = "probs = softmax(masked_scores)"
+SOFTMAX_OVER_QUERIES = "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)"
 CAUSAL = "((0, 0), (K // 2, K // 2), (0, 0))", "((0, 0), (K - 1, 0), (0, 0))"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -247,7 +246,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "no_mask",
         "attention that does not mask padding",
         (
-            Edit(ANY, SOFTMAX, "probs = softmax(scores + 0)"),
+            Edit(ANY, "masked_scores = scores + bias", "masked_scores = scores + 0"),
             Edit(SQUEEZE, "masked_scores = scores + mask_bias", "masked_scores = scores + 0"),
         ),
         when=layers,
@@ -257,28 +256,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the mask taken after the softmax instead of before it",
         (
             Edit(ANY, SOFTMAX, "probs = softmax(scores) * (bias == 0)"),
-            Edit(SQUEEZE, SQUEEZE_SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),
+            Edit(SQUEEZE, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),
         ),
         when=layers,
-        hidden=("softmax.x", "exponentials"),
+        hidden=("exponentials",),
     ),
     Mutation(
         "softmax_over_queries",
         "a softmax of the attention scores over the axis of the queries",
         (
-            Edit(
-                ANY,
-                SOFTMAX,
-                "probs = softmax((scores + bias).swapaxes(-1, -2)).swapaxes(-1, -2)",
-            ),
-            Edit(
-                SQUEEZE,
-                SQUEEZE_SOFTMAX,
-                "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)",
-            ),
+            Edit(ANY, SOFTMAX, SOFTMAX_OVER_QUERIES),
+            Edit(SQUEEZE, SOFTMAX, SOFTMAX_OVER_QUERIES),
         ),
         when=layers,
-        hidden=("softmax.x", "exponentials"),
+        hidden=("exponentials",),
     ),
     Mutation(
         "no_scale",
@@ -423,12 +414,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         (
             Edit(
                 "convbert.span_filters",
-                "softmax(scores.reshape(B, T, H, -1))",
-                "softmax(scores.reshape(B, T, H, -1).swapaxes(2, 3)).swapaxes(2, 3)",
+                "softmax(filter_scores)",
+                "softmax(filter_scores.swapaxes(2, 3)).swapaxes(2, 3)",
             ),
         ),
         when=layers,
-        hidden=("self.softmax.x", "self.softmax.exponentials"),
+        hidden=("self.softmax.exponentials",),
     ),
     # ---- maps
     Mutation(
@@ -535,11 +526,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "pooler_without_tanh",
         "a pooler without tanh",
-        (
-            Edit("bert.pool", POOL, POOL.replace("tanh", "positive")),
-            Edit("squeezebert.pool", POOL, POOL.replace("tanh", "positive")),
-            Edit("mobilebert.pool", "np.tanh(linear(", "np.positive(linear("),
-        ),
+        (Edit("family.pool", "np.tanh(linear(", "np.positive(linear("),),
         when=pools,
     ),
     Mutation(
@@ -547,8 +534,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a text summed up by its last position instead of its first",
         (
             Edit("bert.pool", "x[:, 0]", "x[:, -1]"),
-            Edit("squeezebert.pool", "x[:, 0]", "x[:, -1]"),
             Edit("mobilebert.pool", "x[:, 0]", "x[:, -1]"),
+            Edit("squeezebert.pool", "x[:, 0]", "x[:, -1]"),
             Edit("convbert.classification_head", "x[:, 0]", "x[:, -1]"),
         ),
         when=reads_first_token,
