@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     warnings.showwarning = _show_warning
     try:
         arguments = make_parser().parse_args(argv)
-        arguments.run(arguments)
+        status = arguments.run(arguments)
         sys.stdout.flush()
     except (ValueError, OSError, ImportError) as error:
         if isinstance(error, BrokenPipeError):  # the reader of a pipe has seen enough
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
         return WRONG_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
-    return 0
+    return status or 0
 
 
 def _one_line(error: BaseException) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from npbert.commands.golden_check import add_check
 from npbert.commands.options import Parser, add
 
 
@@ -18,7 +19,7 @@ def add_golden(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = command.add_subparsers(metavar="COMMAND", required=True)
-    for add_one in (add_make,):  # `check` is added here
+    for add_one in (add_make, add_check):
         add_one(below)
 
 

@@ -66,14 +66,17 @@ def add(
     return command
 
 
-def later(name: str) -> Callable[[argparse.Namespace], None]:
-    """Return a function that imports the one of this name when it is called, and calls it."""
+def later(name: str) -> Callable[[argparse.Namespace], int | None]:
+    """Return a function that imports the one of this name when it is called, and calls it.
 
-    def run(arguments: argparse.Namespace) -> None:
+    It returns the exit status, or None for 0.
+    """
+
+    def run(arguments: argparse.Namespace) -> int | None:
         import importlib
 
         module, function = name.split(".")
-        getattr(importlib.import_module(f"npbert.commands.{module}"), function)(arguments)
+        return getattr(importlib.import_module(f"npbert.commands.{module}"), function)(arguments)
 
     return run
 

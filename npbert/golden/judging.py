@@ -149,8 +149,7 @@ def usable_arrays(port: Port, rows: Mapping[str, Row]) -> dict[str, np.ndarray]:
     for name, given in port.arrays.items():
         row = rows[name]
         if row.turn is not None:
-            made_of_it = [r for r in rows.values() if r.given and name in given_sources(r, rows)]
-            meant = any(r.expected_right or r.turn is not None for r in made_of_it)
+            meant = is_meant_turned(row, rows)
             if given.shape != row.shape or meant:
                 row.problem = (
                     f"is transposed: right with its axes in the order {list(row.turn)}"
@@ -163,6 +162,12 @@ def usable_arrays(port: Port, rows: Mapping[str, Row]) -> dict[str, np.ndarray]:
         if row.tolerance is not None and given.shape == row.shape:
             usable[name] = given
     return usable
+
+
+def is_meant_turned(row: Row, rows: Mapping[str, Row]) -> bool:
+    """Tell whether anything that was made of an array shows that only its axes are in disorder."""
+    made_of_it = [r for r in rows.values() if r.given and row.name in given_sources(r, rows)]
+    return any(r.expected_right or (r.turn and is_meant_turned(r, rows)) for r in made_of_it)
 
 
 def given_sources(row: Row, rows: Mapping[str, Row]) -> list[str]:

@@ -113,6 +113,11 @@ def is_square(name: str, array: np.ndarray) -> bool:
     return is_map and array.ndim == 2 and array.shape[0] == array.shape[1]
 
 
+def without_decoder_bias(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    bias = "generator_lm_head.bias"
+    return {name: 0 * array if name == bias else array for name, array in tensors.items()}
+
+
 def in_other_order(name: str) -> Any:
     """Return a change of parameters: what the two outputs of a module are called is swapped."""
 
@@ -128,8 +133,8 @@ def in_other_order(name: str) -> Any:
 ANY, SQUEEZE = "ops.attend", "squeezebert.self_attention"
 ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
 TANH_GELU = 'activation = ACTIVATIONS["gelu_new"]'
-POOL = "np.tanh(linear(first, p.dense))"
 SOFTMAX = "probs = softmax(masked_scores)"
+SOFTMAX_OVER_QUERIES = "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)"
 CAUSAL = "((0, 0), (K // 2, K // 2), (0, 0))", "((0, 0), (K - 1, 0), (0, 0))"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -254,25 +259,17 @@ MUTATIONS: tuple[Mutation, ...] = (
             Edit(SQUEEZE, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),
         ),
         when=layers,
-        hidden=("softmax.x", "exponentials"),
+        hidden=("exponentials",),
     ),
     Mutation(
         "softmax_over_queries",
         "a softmax of the attention scores over the axis of the queries",
         (
-            Edit(
-                ANY,
-                SOFTMAX,
-                "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)",
-            ),
-            Edit(
-                SQUEEZE,
-                SOFTMAX,
-                "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)",
-            ),
+            Edit(ANY, SOFTMAX, SOFTMAX_OVER_QUERIES),
+            Edit(SQUEEZE, SOFTMAX, SOFTMAX_OVER_QUERIES),
         ),
         when=layers,
-        hidden=("softmax.x", "exponentials"),
+        hidden=("exponentials",),
     ),
     Mutation(
         "no_scale",
@@ -329,6 +326,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             ),
         ),
         when=has_heads,
+        hidden=("context",),
     ),
     Mutation(
         "scores_transposed",
@@ -481,9 +479,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             Edit("convbert.feed_forward", "x + narrow", "entered + narrow"),
             Edit("convbert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
             Edit(
-                "convbert.layer",
-                "feed_forward(x, p, config)",
-                "feed_forward(x, p, config, entered)",
+                "convbert.layer", "feed_forward(x, p, config)", "feed_forward(x, p, config, entered)"
             ),
             Edit("squeezebert.feed_forward", "p, config):", "p, config, entered):"),
             Edit("squeezebert.feed_forward", "x + narrow", "entered + narrow"),
@@ -511,13 +507,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "value_of_bottleneck",
         "value made of the bottleneck instead of the layer's whole input",
-        (
-            Edit(
-                "mobilebert.bottleneck", "return shared, x, narrow", "return shared, shared, narrow"
-            ),
-        ),
+        (Edit("mobilebert.bottleneck", "return shared, x, narrow", "return shared, shared, narrow"),),
         when=of_mobilebert(
-            lambda config: has_bottlenecks(config) and config.hidden_size == config.true_hidden_size
+            lambda config: (
+                has_bottlenecks(config) and config.hidden_size == config.true_hidden_size
+            )
         ),
     ),
     Mutation(
@@ -532,11 +526,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "pooler_without_tanh",
         "a pooler without tanh",
-        (
-            Edit("bert.pool", POOL, POOL.replace("tanh", "positive")),
-            Edit("squeezebert.pool", POOL, POOL.replace("tanh", "positive")),
-            Edit("mobilebert.pool", "np.tanh(linear(", "np.positive(linear("),
-        ),
+        (Edit("family.pool", "np.tanh(linear(", "np.positive(linear("),),
         when=pools,
     ),
     Mutation(
@@ -544,8 +534,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a text summed up by its last position instead of its first",
         (
             Edit("bert.pool", "x[:, 0]", "x[:, -1]"),
-            Edit("squeezebert.pool", "x[:, 0]", "x[:, -1]"),
             Edit("mobilebert.pool", "x[:, 0]", "x[:, -1]"),
+            Edit("squeezebert.pool", "x[:, 0]", "x[:, -1]"),
             Edit("convbert.classification_head", "x[:, 0]", "x[:, -1]"),
         ),
         when=reads_first_token,
@@ -578,12 +568,8 @@ MUTATIONS: tuple[Mutation, ...] = (
             Edit("bert.masked_lm_head", " + p.decoder.bias", ""),
             Edit("squeezebert.masked_lm_head", " + p.decoder.bias", ""),
             Edit("mobilebert.masked_lm_head", " + p.decoder.bias", ""),
-            Edit(
-                "convbert.masked_lm_head",
-                "linear(transformed, p.generator_lm_head)",
-                "transformed @ p.generator_lm_head.weight.T",
-            ),
         ),
+        parameters=without_decoder_bias,  # ConvBERT's head has no line of its own for it
         when=fills_masks,
     ),
     Mutation(
