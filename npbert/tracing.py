@@ -35,6 +35,7 @@ import numpy as np
 
 from npbert import backend, heads, kernels, ops, params
 from npbert.inputs import Inputs
+from npbert.letters import family_of
 from npbert.models import PreTrainedModel
 from npbert.statements import assignments, called_name, statements_of
 
@@ -177,8 +178,7 @@ class Recorder:
     def __init__(
         self, model: PreTrainedModel, visit: Callable[[Quantity, np.ndarray], None] | None
     ) -> None:
-        family = inspect.getfile(type(model))
-        files = [family, *(inspect.getfile(module) for module in (ops, kernels, heads))]
+        files = [inspect.getfile(module) for module in (family_of(model), ops, kernels, heads)]
         self.statements = {file: statements_of(file) for file in files}
         self.visit = visit
         self.trace = Trace()

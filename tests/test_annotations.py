@@ -108,6 +108,15 @@ def test_sizes_that_are_alike_are_not_confused(name, head):
         assert annotated.axes == found[quantity.name].axes, quantity
 
 
+def test_a_class_of_ones_own():
+    class Mine(npbert.BertModel):
+        pass
+
+    model = model_of_all_sizes("Bert", Mine)
+    check_axes(traced(model), model)
+    assert len(traced(model)) > 30
+
+
 def test_axes_where_sizes_say_nothing():
     recorded = npbert.trace(small_model("ConvBert"), [[2, 31, 7, 3]])
     layer = "convbert.encoder.layer.1.attention.self"
