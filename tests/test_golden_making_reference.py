@@ -41,13 +41,15 @@ def contents(directory):
 @pytest.mark.parametrize("family", ["Bert", "ConvBert", "MobileBert", "SqueezeBert"])
 def test_the_same_model_and_inputs_give_the_same_bytes(family, tmp_path):
     model = SCRIPT.small_model(family, "ForQuestionAnswering")
-    cases = ["single", "padded_end", "wholly_padded"]
-    made = [make_kit(model, tmp_path / place / "kit", cases).directory for place in "ab"]
+    made = [make_kit(model, tmp_path / place / "kit", ["padded_end"]).directory for place in "ab"]
     assert contents(made[0]) == contents(made[1])
-    before = contents(made[0])
-    make_kit(model, made[0], cases)  # in the place of the older one
-    assert contents(made[0]) == before
-    assert [*made[0].parent.iterdir()] == [made[0]]
+
+
+def test_a_kit_takes_the_place_of_an_older_one(tmp_path):
+    model, directory = SCRIPT.small_model("Bert", "ForQuestionAnswering"), tmp_path / "kit"
+    for case in ("single", "short"):
+        assert [*make_kit(model, directory, [case]).cases] == [case]
+    assert [*tmp_path.iterdir()] == [directory]
 
 
 # ---- the kits that ship --------------------------------------------------------------------
@@ -183,8 +185,8 @@ def test_a_dtype_that_overflows_has_no_tolerance(tmp_path):
 @pytest.mark.parametrize(
     ("module", "blamed"),
     [
-        ("bert.encoder.layer.0.attention.self.value", "encoder.layer.0.attention.self.value"),
-        ("classifier", "classifier"),
+        ("bert.encoder.layer.0.attention.self.value", "bert.encoder.layer.0.attention.self.value"),
+        ("classifier", "logits"),  # the module has no counterpart now that npbert has a wrong one
     ],
 )
 def test_no_kit_where_npbert_and_the_reference_differ(module, blamed, tmp_path, monkeypatch):
@@ -195,7 +197,7 @@ def test_no_kit_where_npbert_and_the_reference_differ(module, blamed, tmp_path, 
 
     monkeypatch.setattr(npbert.bert, "linear", wrong)
     model = SCRIPT.small_model("Bert", "ForTokenClassification")
-    with pytest.raises(ValueError, match=rf"^{re.escape(module)} of the reference and .*{blamed}"):
+    with pytest.raises(ValueError, match=rf"^{re.escape(blamed)} of the reference and "):
         make_kit(model, tmp_path / "kit", ["short"])
     assert not [*tmp_path.iterdir()]
 
@@ -220,9 +222,9 @@ def test_models_of_many_kinds(family, head, options, tmp_path):
     random_model(family, head, **options).save_pretrained(tmp_path / "model")
     kit = make_kit(tmp_path / "model", tmp_path / "kit", ["padded_end"])
     assert len(kit.tensors) > 10
-    ours = run_npbert(kit.model(), kit.inputs("padded_end")).trace
+    ours = run_npbert(kit.model(), kit.inputs("padded_end")).values()
     for name, value in kit.expected("padded_end").items():
-        np.testing.assert_allclose(ours[name].value, value, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(ours[name], value, rtol=1e-8, atol=1e-9)
 
 
 def test_the_command(checkpoint, tmp_path, capsys):
