@@ -47,15 +47,19 @@ from npbert.tracing import Quantity
 
 GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
 
+MOVED = 3  # runs in each dtype with every quantity moved a little
+
 METHOD = (
     "Outputs of modules and of the model are transformers' (PyTorch, float64, eager attention); "
     "all other values are npbert's in float64, after every module was found equal to transformers' "
     "to 1e-10 of its largest value. Tolerances bound the largest absolute error of a tensor. "
     "They were measured against float64: in float32 from npbert's plain NumPy run, its compiled "
     "run and torch; in float16 and bfloat16 from npbert with every quantity rounded as soon as it "
-    "is computed, and from torch in that dtype. The largest error relative to the largest value, "
-    "over all runs and cases, and for steps that only npbert has also over the modules before and "
-    f"after, is taken {SAFETY:g} times, at least {LEAST:g} epsilons, and rounded up to two digits. "
+    "is computed, and from torch in that dtype; in each dtype also from runs with every quantity "
+    "moved at random by up to one epsilon, as another order of sums would. The largest error "
+    "relative to the largest value, over all runs and cases, and for steps that only npbert has "
+    f"also over the modules before and after, is taken {SAFETY:g} times, at least {LEAST:g} "
+    "epsilons, and rounded up to two digits. "
     "'expected' is the error from the values here, 'local' that from the step recomputed in "
     "float64 from the run's own values. Inputs are exact. Padded positions have tolerances of "
     "their own: along the first axis T where real is false in the row of axis B; a tensor without "
@@ -205,10 +209,14 @@ class Maker:
     def runs(self, inputs: Mapping[str, np.ndarray], ours: Pass) -> Iterable[tuple[str, Arrays]]:
         """Yield the dtype and the quantities of each run that tolerances are measured from."""
         yield "float32", run_npbert(self.model, inputs).values()
+        for seed in range(MOVED):
+            yield "float32", run_npbert(self.model, inputs, seed=seed).values()
         yield "float32", run_numba(self.model, inputs, ours.returned)
         yield "float32", from_reference(self.reference.run(inputs, "float32"), ours)
         for dtype, model in self.narrow.items():
             yield dtype, run_npbert(model, inputs, dtype).values()
+            for seed in range(MOVED):
+                yield dtype, run_npbert(model, inputs, dtype, seed).values()
             try:
                 run = self.reference.run(inputs, dtype)
             except RuntimeError:  # torch lacks an operation in this dtype on this machine
