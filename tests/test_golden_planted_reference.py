@@ -43,6 +43,7 @@ def test_the_reference_itself_is_right(family, head):
 @pytest.mark.parametrize(("family", "head", "name"), CASES)
 def test_a_classic_mistake(family, head, name):
     options = dict(intra_bottleneck_size=16) if name == "value_of_bottleneck" else {}
+    options["num_hidden_layers"] = 1
     kit = kit_of(family, head, **options)
     plant = {**PLANTS[family], **IN_HEADS.get((family, head), {})}[name]
     if isinstance(plant, dict):  # options of a config are what is mistaken
