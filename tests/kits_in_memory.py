@@ -57,6 +57,16 @@ def random_values(rng, name, shape):
     return 0.4 * values
 
 
+def single_precision(model):
+    """Return the same model in float32."""
+    single = type(model).__new__(type(model))
+    vars(single).update(vars(model))
+    single.dtype = np.dtype(np.float32)
+    once = {id(a): a.astype(np.float32) for a in model.state_dict().values()}  # ties survive
+    single.params = params.tree({name: once[id(a)] for name, a in model.state_dict().items()})
+    return single
+
+
 def make_cases(model):
     """Return {name: (about, inputs)}: one without padding, one with, of two sentences."""
     rng = np.random.default_rng(1)
@@ -97,10 +107,7 @@ def axes_of(quantity, B, T):
 def make_kit(model, cases=None):
     """Return a kit whose expected values are npbert's own, with measured tolerances."""
     cases = cases or make_cases(model)
-    single = type(model).__new__(type(model))
-    vars(single).update(vars(model))
-    single.dtype = np.dtype(np.float32)
-    single.params = params.tree({n: a.astype(np.float32) for n, a in model.state_dict().items()})
+    single = single_precision(model)
     described, tensors, inputs, expected = {}, {}, {}, {}
     for name, given in cases.items():
         ids = given["input_ids"].reshape(-1, given["input_ids"].shape[-1])

@@ -224,7 +224,7 @@ ATTENTION = {  # BERT and MobileBERT, which have the same function
     "scores_transposed": eager(("query, key.transpose(2, 3)", "key, query.transpose(2, 3)")),
     "query_and_key_weights_swapped": swap_query_and_key,
 }
-SHORT_POSITIONS = ("self.position_ids[:, :seq_length]", "self.position_ids[:, 1 : seq_length + 1]")
+SHORT_POSITIONS = ("self.position_ids[:, :seq_length]", "self.position_ids.roll(-1, 1)[:, :seq_length]")
 BERT_SUM = "embeddings = inputs_embeds + token_type_embeddings"
 SUM = "inputs_embeds + position_embeddings + token_type_embeddings"
 POOLERS = {
@@ -273,7 +273,7 @@ PLANTS = {
         "no_type_embeddings": text("Embeddings", (BERT_SUM, "embeddings = inputs_embeds")),
         "no_position_embeddings": text("Embeddings", ("embeddings + position_embeddings", "embeddings")),
         "positions_from_one": text(
-            "Embeddings", ("[:, past_key_values_length :", "[:, 1:][:, past_key_values_length :")
+            "Embeddings", ("self.position_ids[:, past_key", "self.position_ids.roll(-1, 1)[:, past_key")
         ),
         **ATTENTION,
         "square_weights_transposed": transpose_squares,

@@ -99,12 +99,17 @@ def verdicts_with(
     unjudged: set[str] = set()
     for each in followed:
         usable = {n: a for n, a in each.usable.items() if not n.endswith(mutation.hidden or ("\0",))}
+        wrong_here = each.wrong()
         try:
             with planted(mutation, model) as mistaken:
+                if wrong_here and not right:  # is it worth a whole pass?
+                    steps = follow_names(mistaken, each.inputs, usable, wrong_here)
+                    outcomes = local_outcomes(each.rows, steps, each.case, wrong_here)
+                    if not any(outcomes[n].right for n in wrong_here if n in outcomes):
+                        return None
                 steps = follow_names(mistaken, each.inputs, usable)
         except (ValueError, IndexError):  # the shapes of this model do not allow the mistake
             return None
-        wrong_here = each.wrong()
         for name, outcome in local_outcomes(each.rows, steps, each.case).items():
             if outcome.right is False:
                 (failing if name in wrong else new).add(name)

@@ -8,7 +8,8 @@ differs then is wrong by itself, and what only inherited a mistake is right.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,12 +52,23 @@ def follow(
     return follow_names(model, inputs, {names[n]: array for n, array in given.items() if n in names})
 
 
+class EnoughSeen(Exception):
+    """Ends a pass of which nothing more is wanted."""
+
+
 def follow_names(
-    model: PreTrainedModel, inputs: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]
+    model: PreTrainedModel,
+    inputs: Mapping[str, np.ndarray],
+    given: Mapping[str, np.ndarray],
+    until: Collection[str] = (),
 ) -> list[Step]:
-    """Do the work of `follow` for arrays under the first names of their quantities, in one pass."""
+    """Do the work of `follow` for arrays under the first names of their quantities, in one pass.
+
+    until: quantities after which the pass may end, if they have all been computed.
+    """
     if model.dtype != np.float64:
         raise ValueError(f"a {model.dtype} model given, expected one in float64")
+    waiting = set(until)
     steps: list[Step] = []
     seen: list[np.ndarray] = []  # the arrays of the pass itself
     given_memory: list[np.ndarray] = []  # those among them that already have the port's values
@@ -73,8 +85,11 @@ def follow_names(
             given_memory.append(array)
             step.followed = True
         seen.append(array)
+        waiting.discard(quantity.name)
+        if until and not waiting:
+            raise EnoughSeen
 
-    with np.errstate(all="ignore"):  # a port may be wrong by any measure
+    with np.errstate(all="ignore"), suppress(EnoughSeen):  # a port may be wrong by any measure
         trace(model, **inputs, visit=visit)
     return steps
 

@@ -6,7 +6,7 @@ A row of the report is one tensor in one case; here it is filled in.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -218,8 +218,10 @@ def judge_locally(rows: Mapping[str, Row], steps: list[Step], case: Case) -> Non
         row.local_right, row.unjudged = outcome.right, outcome.unjudged
 
 
-def local_outcomes(rows: Mapping[str, Row], steps: list[Step], case: Case) -> dict[str, Outcome]:
-    """Judge every given tensor of a pass that followed the port.
+def local_outcomes(
+    rows: Mapping[str, Row], steps: list[Step], case: Case, only: Collection[str] | None = None
+) -> dict[str, Outcome]:
+    """Judge every given tensor of a pass that followed the port, or `only` some.
 
     What comes after an array that is wrong and could not be followed (a NaN, a view) is not judged:
     npbert went on with another value than the port.
@@ -230,7 +232,8 @@ def local_outcomes(rows: Mapping[str, Row], steps: list[Step], case: Case) -> di
         name = step.quantity.name
         sources = [past.lost[source] for source in step.quantity.inputs if source in past.lost]
         right = None
-        if step.given is not None:
+        wanted = only is None or name in only or not step.followed
+        if step.given is not None and wanted:
             outcome = outcomes[name] = judge(step, rows, case, past)
             right = outcome.right
             if sources:

@@ -39,7 +39,12 @@ def fills_masks(model: Any) -> bool:
 
 def pools(model: Any) -> bool:
     """Tell whether a model sums up a text by its first token, through a tanh."""
-    if family_of(model) == "convbert" or not getattr(model.config, "classifier_activation", True):
+    return getattr(model.config, "classifier_activation", True) and takes_first_token(model)
+
+
+def takes_first_token(model: Any) -> bool:
+    """Tell whether a model sums up a text by its first token, in a function of its own."""
+    if family_of(model) == "convbert":
         return False
     if isinstance(model, heads.Encoder):
         return model.options.get("add_pooling_layer", True)
@@ -49,7 +54,7 @@ def pools(model: Any) -> bool:
 
 def reads_first_token(model: Any) -> bool:
     classifies = isinstance(model, heads.SequenceClassification)
-    return classifies if family_of(model) == "convbert" else pools(model)
+    return classifies if family_of(model) == "convbert" else takes_first_token(model)
 
 
 def normalises(model: Any) -> bool:
