@@ -15,7 +15,7 @@ from npbert.golden import make_kit
 from npbert.golden.cases import given_cases, made_cases, possible_cases, read_cases
 from npbert.golden.comparing import difference, entries, sample
 from npbert.golden.manifest import Case, Sampled, Tolerance
-from npbert.golden.passes import rounded
+from npbert.golden.passes import rounded, run_npbert
 from npbert.golden.tolerances import exact, neighbours, rounded_up
 
 SMALL = dict(
@@ -168,6 +168,18 @@ def test_rounding_to_even_overflow_and_masked_places():
     lowest = np.array([np.finfo(np.float32).min], np.float32)
     assert rounded(lowest, "float16").tolist() == [-65504]
     assert np.isfinite(rounded(lowest, "bfloat16")).all()
+
+
+def test_moving_every_quantity_a_little():
+    model, inputs = small_model(), {"input_ids": np.array([[2, 3, 4]])}
+    plain, *moved = (run_npbert(model, inputs, seed=seed).values() for seed in (None, 0, 0, 1))
+    name = "embeddings.words"
+    for run in moved:
+        share = np.abs(run[name] / plain[name] - 1)
+        assert 0 < share.max() <= 2.0**-22 and run[name].dtype == np.float32
+    np.testing.assert_array_equal(moved[0][name], moved[1][name])
+    assert (moved[0][name] != moved[2][name]).any()
+    assert (moved[0]["inputs.mask_bias"] == 0).all()
 
 
 def test_the_modules_around_a_step():
