@@ -293,6 +293,7 @@ WRONG = {
         "expected 4 sizes, for the axes",
     ),
     "a case that no tensor has": (setting("other", "cases", 0, "name"), "an entry for each of"),
+    "a case with a slash": (setting("a/b", "cases", 0, "name"), "expected letters, digits and _"),
     "rows of unlike lengths": (setting([[True], []], "cases", 0, "real"), "all of one length"),
     "other lengths": (setting([4], "cases", 0, "lengths"), "how many are true in each row"),
     "a row that is not there": (setting([7], "cases", 0, "undefined_rows"), "numbers of rows"),
@@ -346,6 +347,9 @@ def test_inputs_that_are_missing_or_of_another_dtype(copy):
     arrays = dict(safetensors.read(path))
     safetensors.write(path, arrays | {name: arrays[name].astype(np.int32)})
     with pytest.raises(ValueError, match=f"{name} is I32, expected I64"):
+        Kit.read(copy)
+    safetensors.write(path, arrays | {name: arrays[name][:, 1:]})
+    with pytest.raises(ValueError, match=r"input_ids has shape \[1, 3\], but .* \[1, 4\]"):
         Kit.read(copy)
     del arrays[name]
     safetensors.write(path, arrays)
