@@ -14,8 +14,8 @@ def add_golden(commands: Any) -> None:
     command: Parser = commands.add_parser(
         "golden",
         help="make golden kits, and check a port by one",
-        description="Make golden kits, and check a port by one. A golden kit is a directory with a\n"
-        "model, inputs, and the expected value of every step of a forward pass.",
+        description="Make golden kits, and check a port by one. A golden kit is a directory with\n"
+        "a model, inputs, and the expected value of every step of a forward pass.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = command.add_subparsers(metavar="COMMAND", required=True)
@@ -29,8 +29,9 @@ def add_make(commands: Any) -> None:
         "make",
         "golden.make",
         "make a golden kit of a checkpoint",
-        "Run a checkpoint on a few inputs, and write every step of the forward pass with tolerances\n"
-        'into a directory. Needs the reference library: pip install "npbert[reference]".',
+        "Run a checkpoint on a few inputs, and write every step of the forward pass with\n"
+        "tolerances into a directory. Needs the reference library:\n"
+        'pip install "npbert[reference]".',
         "  npbert golden make bert-tiny my-kit --cases short,padded_end",
     )
     command.add_argument("model", metavar="MODEL", help="a checkpoint: directory or shipped name")

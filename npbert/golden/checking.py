@@ -32,7 +32,8 @@ def check_kit(
 
     given: a .safetensors file, or arrays by name: "<case>/<name>", or the bare name where `case`
     says for which one or the kit has but one. Any of them may be missing.
-    Raises ValueError where nothing among them is a tensor of the kit, and for a damaged kit or file.
+    Raises ValueError where nothing among them is a tensor of the kit, and for a damaged kit or
+    file.
     """
     kit = kit if isinstance(kit, Kit) else Kit.read(kit)
     arrays, dtypes = read_given(given)
@@ -41,7 +42,9 @@ def check_kit(
     followed = []
     with np.errstate(all="ignore"):  # a port may be wrong by any measure
         for port in ports.values():
-            judged = (judge_expected(kit, port, t) for t in kit.tensors if port.case.name in t.cases)
+            judged = (
+                judge_expected(kit, port, t) for t in kit.tensors if port.case.name in t.cases
+            )
             rows = {row.name: row for row in judged}
             inputs, usable = kit.inputs(port.case.name), usable_arrays(port, rows)
             judge_locally(rows, follow_names(model, inputs, usable), port.case)
@@ -52,10 +55,7 @@ def check_kit(
 
 
 def blames(followed: list[Followed]) -> list[Blame]:
-    """Return the tensors in which a mistake is made, in computing order, each with its worst case.
-
-    Those come first that say more: a right tensor's error of rounding can be a mistake's doing.
-    """
+    """Return the tensors in which a mistake is made, in computing order, each in its worst case."""
     worst: dict[str, tuple[float, Blame]] = {}
     for each in followed:
         for row in each.rows.values():

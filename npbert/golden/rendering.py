@@ -163,7 +163,9 @@ def about_first(report: Report, first: Row) -> list[str]:
     if first.remark:
         lines.append(f"  {first.remark}")
     if right_by_itself:
-        lines.append("  It is near the kit's value, but is not what your own values before it give.")
+        lines.append(
+            "  It is near the kit's value, but is not what your own values before it give."
+        )
     blame = next((blame for blame in report.blames if blame.row.name == first.name), None)
     if blame:
         lines += about_inputs(blame)
