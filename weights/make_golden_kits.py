@@ -10,9 +10,10 @@ weights, and every trained checkpoint in weights/ has one that reads the checkpo
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 
 import npbert
 from npbert.golden import make_kit
+from npbert.golden.making import load
 from npbert.models import PreTrainedModel
 
 HERE = Path(__file__).parent
@@ -33,7 +35,7 @@ SMALL = dict(
     num_hidden_layers=1,
     num_attention_heads=2,
     intermediate_size=12,
-    max_position_embeddings=8,
+    max_position_embeddings=6,
 )
 FAMILY = {
     "Bert": {},
@@ -109,6 +111,8 @@ def random_weight(name: str, shape: tuple[int, ...], family: str) -> np.ndarray:
         return rng.normal(1.0 if name.endswith("weight") else 0.0, 0.3, shape)
     if "embeddings.weight" in name and family != "MobileBert":
         return rng.normal(0.0, 0.05, shape)
+    if "predictions.transform.dense" in name and family == "MobileBert":
+        return rng.normal(0.0, 0.001, shape)  # the one real norm there, too, shows its epsilon
     if name.endswith("bias"):
         return rng.normal(0.0, 0.3, shape)
     return rng.normal(0.0, 0.5, shape)
@@ -138,9 +142,26 @@ def make_trained(only: str) -> None:
             report(make_trained_kit(name))
 
 
+def is_kept_of(layers: int) -> Callable[[str, str], bool]:
+    """Return what tells whether such a kit holds a quantity: those of small models hold them all.
+
+    Here it is what modules put out, in full for the first and the last layer, and what leaves the
+    others.
+    """
+
+    def is_kept(name: str, kind: str) -> bool:
+        found = re.search(r"encoder\.layers?\.(\d+)\.(.*)", name)
+        if kind != "module" or found is None or int(found[1]) in (0, layers - 1):
+            return kind != "intermediate"
+        return re.fullmatch(r"output\.(bottleneck\.)?layernorm", found[2].lower()) is not None
+
+    return is_kept
+
+
 def make_trained_kit(name: str, directory: Path = OUT) -> Any:
     """Make the kit of a checkpoint in weights/, with a padded text; it points to the weights."""
     checkpoint = HERE / name
+    model = load(checkpoint)
     tokenizer = npbert.AutoTokenizer.from_pretrained(checkpoint)
     encoded = tokenizer(["Rain falls.", "Yes."], padding=True, return_tensors="np")
     ids, mask = encoded["input_ids"][1:], encoded["attention_mask"][1:]
@@ -149,13 +170,13 @@ def make_trained_kit(name: str, directory: Path = OUT) -> Any:
         arrays = {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
         arrays = {argument: array[None] for argument, array in arrays.items()}
     return make_kit(
-        checkpoint,
+        model,
         directory / name,
         inputs={"padded_text": arrays},
         name=name,
         about=f"The trained checkpoint {name} that ships with npbert.",
         weights=checkpoint / "model.safetensors",
-        steps=False,  # those are in the kits of small models
+        keep=is_kept_of(model.config.num_hidden_layers),
         sample_step=STEP,
     )
 

@@ -31,7 +31,7 @@ def add_make(commands: Any) -> None:
         "make a golden kit of a checkpoint",
         "Run a checkpoint on a few inputs, and write every step of the forward pass with\n"
         "tolerances into a directory. Needs the reference library:\n"
-        'pip install "npbert[reference]".',
+        '  python -m pip install "npbert[reference]"',
         "  npbert golden make bert-tiny my-kit --cases short,padded_end",
     )
     command.add_argument("model", metavar="MODEL", help="a checkpoint: directory or shipped name")

@@ -14,7 +14,7 @@ import dataclasses
 import importlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,19 @@ from npbert.tracing import Quantity
 
 GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
 
+MOVED = 3  # runs in each dtype with every quantity moved a little
+
 METHOD = (
     "Outputs of modules and of the model are transformers' (PyTorch, float64, eager attention); "
     "all other values are npbert's in float64, after every module was found equal to transformers' "
     "to 1e-10 of its largest value. Tolerances bound the largest absolute error of a tensor. "
     "They were measured against float64: in float32 from npbert's plain NumPy run, its compiled "
     "run and torch; in float16 and bfloat16 from npbert with every quantity rounded as soon as it "
-    "is computed, and from torch in that dtype. The largest error relative to the largest value, "
-    "over all runs and cases, and for steps that only npbert has also over the modules before and "
-    f"after, is taken {SAFETY:g} times, at least {LEAST:g} epsilons, and rounded up to two digits. "
+    "is computed, and from torch in that dtype; in each dtype also from runs with every quantity "
+    "moved at random by up to one epsilon, as another order of sums would. The largest error "
+    "relative to the largest value, over all runs and cases, and for steps that only npbert has "
+    f"also over the modules before and after, is taken {SAFETY:g} times, at least {LEAST:g} "
+    "epsilons, and rounded up to two digits. "
     "'expected' is the error from the values here, 'local' that from the step recomputed in "
     "float64 from the run's own values. Inputs are exact. Padded positions have tolerances of "
     "their own: along the first axis T where real is false in the row of axis B; a tensor without "
@@ -75,7 +79,7 @@ def make_kit(
     name: str | None = None,
     about: str | None = None,
     weights: Path | None = None,
-    steps: bool = True,
+    keep: Callable[[str, str], bool] | None = None,
     sample_step: int | None = None,
 ) -> Kit:
     """Make the golden kit of a model, a checkpoint directory or a shipped name; return it, read.
@@ -84,7 +88,7 @@ def make_kit(
     inputs       a file with cases of one's own (cases.py says how), or {case: {argument: array}}
     name, about  what the manifest says, else made of the directory's name and the model
     weights      a safetensors file to point to, in the place of a copy in the kit
-    steps        keep the steps between modules, too
+    keep         tells by name and kind whether the kit holds a quantity; all of them otherwise
     sample_step  keep only every so manyeth entry along the longest axis of floats
     The kit takes its place when it is complete; one that was there before is replaced. Raises
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
@@ -101,7 +105,7 @@ def make_kit(
         made = case_files.read_cases(inputs, model, cases)
     else:
         made = case_files.made_cases(model, cases)
-    maker = Maker(model, made, steps, sample_step)
+    maker = Maker(model, made, keep, sample_step)
     about = about or f"{type(model).__name__}, {source}."
     values = maker.manifest(name or directory.resolve().name, about)
     if weights is not None:
@@ -154,7 +158,11 @@ class Maker:
     """Runs every case, measures tolerances, and holds what goes into the files."""
 
     def __init__(
-        self, model: PreTrainedModel, made: list[CaseInputs], steps: bool, sample_step: int | None
+        self,
+        model: PreTrainedModel,
+        made: list[CaseInputs],
+        keep: Callable[[str, str], bool] | None = None,
+        sample_step: int | None = None,
     ):
         self.model = model
         self.precise = rebuilt(model, model.config, np.float64)
@@ -173,7 +181,7 @@ class Maker:
             self.run(case)
         order = self.passes[made[0].name].trace.names()
         self.measured.inherit(order, self.from_reference)
-        self.order = [name for name in order if steps or self.kind(name) != "intermediate"]
+        self.order = [name for name in order if keep is None or keep(name, self.kind(name))]
 
     def run(self, case: CaseInputs) -> None:
         """Run one case in every way."""
@@ -201,10 +209,14 @@ class Maker:
     def runs(self, inputs: Mapping[str, np.ndarray], ours: Pass) -> Iterable[tuple[str, Arrays]]:
         """Yield the dtype and the quantities of each run that tolerances are measured from."""
         yield "float32", run_npbert(self.model, inputs).values()
+        for seed in range(MOVED):
+            yield "float32", run_npbert(self.model, inputs, seed=seed).values()
         yield "float32", run_numba(self.model, inputs, ours.returned)
         yield "float32", from_reference(self.reference.run(inputs, "float32"), ours)
         for dtype, model in self.narrow.items():
             yield dtype, run_npbert(model, inputs, dtype).values()
+            for seed in range(MOVED):
+                yield dtype, run_npbert(model, inputs, dtype, seed).values()
             try:
                 run = self.reference.run(inputs, dtype)
             except RuntimeError:  # torch lacks an operation in this dtype on this machine
@@ -346,7 +358,9 @@ class Maker:
             first = {}
             for case in self.made:
                 with known.planted(mutation, self.model) as model:
-                    wrong = run_npbert(model, case.arrays).values()
+                    trace = run_npbert(model, case.arrays).trace
+                # A mistake's line may give an array another first name.
+                wrong = {name: quantity.value for name, quantity in trace.by_name.items()}
                 first[case.name] = self.first_outside(case.name, wrong)
             found.append(
                 {"name": mutation.name, "about": mutation.about, "first_divergence": first}
@@ -357,12 +371,14 @@ class Maker:
         """Return the first tensor of a float32 run that leaves its tolerance, or None."""
         for name in self.order:
             expected, tolerance = self.expected[case][name], self.tolerance(case, name, "float32")
-            if name not in run or tolerance is None:
+            names = (name, *self.facts[name]["aliases"])
+            value = next((run[each] for each in names if each in run), None)
+            if value is None or tolerance is None:
                 continue
-            if run[name].shape != expected.shape:
+            if value.shape != expected.shape:
                 return name
             kind = self.entries(name, self.cases[case], expected.shape)
-            if not difference(run[name], expected, kind).is_within(tolerance):
+            if not difference(value, expected, kind).is_within(tolerance):
                 return name
         return None
 

@@ -17,6 +17,7 @@ from npbert.safetensors import short
 FORMAT = "npbert golden kit"
 FORMAT_VERSION = 1
 DTYPES = ("float32", "float16", "bfloat16")  # a tensor has a tolerance in each, or null
+EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 KINDS = ("input", "module", "intermediate", "output")
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from npbert import backend
 from npbert.golden.comparing import MASKED, Entries, difference
+from npbert.golden.manifest import EPSILON
 from npbert.golden.reference import Run, counterpart, in_our_layout
 from npbert.models import PreTrainedModel
 from npbert.tracing import Quantity, Trace, trace
@@ -41,18 +42,29 @@ class Pass:
 
 
 def run_npbert(
-    model: PreTrainedModel, inputs: Mapping[str, np.ndarray], dtype: str | None = None
+    model: PreTrainedModel,
+    inputs: Mapping[str, np.ndarray],
+    dtype: str | None = None,
+    seed: int | None = None,
 ) -> Pass:
     """Run the plain definitions and keep every quantity.
 
     With a dtype, "float16" or "bfloat16", every quantity is rounded to it as soon as it is there.
+    With a seed, every quantity is before that moved at random, by up to one epsilon of its dtype:
+    what another order of the same sums, or another exponential function, may do to it.
     """
+    rng = None if seed is None else np.random.default_rng(seed)
+    epsilon = EPSILON[dtype or "float32"]
     names: dict[int, str] = {}
     arrays = []
 
     def visit(quantity: Quantity, array: np.ndarray) -> None:
-        if dtype and array.dtype.kind == "f" and array.flags.writeable:
-            array[...] = rounded(array, dtype)
+        if array.dtype.kind == "f" and array.flags.writeable:
+            if rng is not None:
+                factors = (1 + epsilon * rng.uniform(-1, 1, array.shape)).astype(array.dtype)
+                array *= np.where(array < MASKED, 1, factors)
+            if dtype:
+                array[...] = rounded(array, dtype)
         names[id(array)] = quantity.name
         arrays.append(array)  # so that no other array can get its id
 
