@@ -69,7 +69,7 @@ def blames(followed: list[Followed]) -> list[Blame]:
             if row.name not in worst or excess > worst[row.name][0]:
                 span = span_of(row, each.rows)
                 given = {name: is_right(each.rows[name]) for name in span if each.rows[name].given}
-                between = [name for name in span if not each.rows[name].given]
+                between = [name for name in span if is_between(each.rows[name])]
                 worst[row.name] = excess, Blame(row, given, between, cases)
     order = [name for each in followed[:1] for name in each.rows]
     return [worst[name][1] for name in order if name in worst]
@@ -77,3 +77,7 @@ def blames(followed: list[Followed]) -> list[Blame]:
 
 def is_right(row: Row) -> bool:
     return not row.fails
+
+
+def is_between(row: Row) -> bool:
+    return not row.given and row.tensor.kind != "input"
