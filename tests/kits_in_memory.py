@@ -13,8 +13,8 @@ import npbert
 from npbert import params
 from npbert.golden.comparing import Difference, compare
 from npbert.golden.following import follow_names
-from npbert.golden.kit import INPUTS, Kit
 from npbert.golden.kit import EXPECTED as EXPECTED_FILE
+from npbert.golden.kit import INPUTS, Kit
 from npbert.golden.manifest import Case, Manifest, Tensor, TensorCase, Tolerance
 
 SMALL = dict(

@@ -7,7 +7,7 @@ import pytest
 from kits_in_memory import OPTIONS, make_cases, make_kit, make_model, single_precision
 
 import npbert
-from npbert import backend, params
+from npbert import backend
 from npbert.golden import mutations, planting
 from npbert.golden.checking import check_kit
 from npbert.golden.mutations import MUTATIONS, applicable, planted
@@ -30,7 +30,10 @@ def port_with(mutation, kit):
     """Return what npbert computes in float32 with a mistake in it."""
     given = {}
     for case in kit.cases:
-        with planted(mutation, single_precision(kit.model())) as mistaken, np.errstate(all="ignore"):
+        with (
+            planted(mutation, single_precision(kit.model())) as mistaken,
+            np.errstate(all="ignore"),
+        ):
             for quantity in npbert.trace(mistaken, **kit.inputs(case)):
                 hidden = mutation.hidden and quantity.name.endswith(mutation.hidden)
                 if quantity.name in kit.by_name and not hidden:
@@ -164,13 +167,15 @@ def test_parameters_are_changed_in_a_copy():
     ],
 )
 def test_an_edit_that_does_not_fit_is_an_error(edit):
-    with pytest.raises(ValueError, match=r"ops\.\w+: .* expected once"):
-        with planted(Mutation("bad", "", (edit,)), make_model("Bert")):
-            pass
+    misfit = planted(Mutation("bad", "", (edit,)), make_model("Bert"))
+    with pytest.raises(ValueError, match=r"ops\.\w+: .* expected once"), misfit:
+        pass
 
 
 def test_methods_can_be_edited():
-    edit = Edit("heads.QuestionAnswering.__call__", "logits[..., 0], logits", "logits[..., 1], logits")
+    edit = Edit(
+        "heads.QuestionAnswering.__call__", "logits[..., 0], logits", "logits[..., 1], logits"
+    )
     model = make_model("Bert", "ForQuestionAnswering")
     right = model(input_ids=[[1, 2, 3]])
     with planted(Mutation("both_ends", "", (edit,)), model):

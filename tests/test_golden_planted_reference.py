@@ -5,9 +5,6 @@ import functools
 import pytest
 from kits_in_memory import OPTIONS, make_cases, make_kit, make_model
 from planted_in_reference import (
-    IN_HEADS,
-    PLANTS,
-    TANH_GELU,
     layers,
     of_class,
     plant_eager,
@@ -17,6 +14,7 @@ from planted_in_reference import (
     rewrite,
     torch,
 )
+from reference_plants import IN_HEADS, PLANTS, TANH_GELU
 
 from npbert.golden.checking import check_kit
 
@@ -140,9 +138,13 @@ def forget_last_scale(model):
 
 def shift_groups(model):
     intermediate = layers(model)[1].intermediate
-    module, axis = (intermediate.dense, -1) if hasattr(intermediate, "dense") else (
-        intermediate.conv1d,
-        1,
+    module, axis = (
+        (intermediate.dense, -1)
+        if hasattr(intermediate, "dense")
+        else (
+            intermediate.conv1d,
+            1,
+        )
     )
     module.register_forward_pre_hook(lambda m, arguments: arguments[0].roll(4, axis))
 

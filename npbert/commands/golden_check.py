@@ -17,9 +17,10 @@ def add_check(commands: Any) -> None:
         "check",
         "golden_check.check",
         "check a port's arrays by a golden kit",
-        "Compare the arrays that a port wrote with a golden kit, in computing order. Each gets two\n"
-        "verdicts: against the kit, and against what npbert computes in that step from the port's\n"
-        "own values before it. So a mistake is found where it is made. The classic ones are named.\n"
+        "Compare the arrays that a port wrote with a golden kit, in computing order. Each gets\n"
+        "two verdicts: against the kit, and against what npbert computes in that step from the\n"
+        "port's own values before it. So a mistake is found where it is made; the classic ones\n"
+        "are named.\n"
         "Names are CASE/NAME, or NAME for a kit of one case; any of them may be missing.\n"
         "The exit status is 0 where all is right, 1 where it is not, 2 for an error.",
         "  npbert golden check weights/golden/bert-model mine.safetensors",

@@ -32,7 +32,8 @@ def check_kit(
 
     given: a .safetensors file, or arrays by name: "<case>/<name>", or the bare name where `case`
     says for which one or the kit has but one. Any of them may be missing.
-    Raises ValueError where nothing among them is a tensor of the kit, and for a damaged kit or file.
+    Raises ValueError where nothing among them is a tensor of the kit, and for a damaged kit or
+    file.
     """
     kit = kit if isinstance(kit, Kit) else Kit.read(kit)
     arrays, dtypes = read_given(given)
@@ -41,7 +42,9 @@ def check_kit(
     followed = []
     with np.errstate(all="ignore"):  # a port may be wrong by any measure
         for port in ports.values():
-            judged = (judge_expected(kit, port, t) for t in kit.tensors if port.case.name in t.cases)
+            judged = (
+                judge_expected(kit, port, t) for t in kit.tensors if port.case.name in t.cases
+            )
             rows = {row.name: row for row in judged}
             inputs, usable = kit.inputs(port.case.name), usable_arrays(port, rows)
             judge_locally(rows, follow_names(model, inputs, usable), port.case)
@@ -52,10 +55,7 @@ def check_kit(
 
 
 def blames(followed: list[Followed]) -> list[Blame]:
-    """Return the tensors in which a mistake is made, in computing order, each with its worst case.
-
-    Those come first that say more: a right tensor's error of rounding can be a mistake's doing.
-    """
+    """Return the tensors in which a mistake is made, in computing order, each in its worst case."""
     worst: dict[str, tuple[float, Blame]] = {}
     for each in followed:
         for row in each.rows.values():
@@ -69,7 +69,7 @@ def blames(followed: list[Followed]) -> list[Blame]:
             if row.name not in worst or excess > worst[row.name][0]:
                 span = span_of(row, each.rows)
                 given = {name: is_right(each.rows[name]) for name in span if each.rows[name].given}
-                between = [name for name in span if not each.rows[name].given]
+                between = [name for name in span if is_between(each.rows[name])]
                 worst[row.name] = excess, Blame(row, given, between, cases)
     order = [name for each in followed[:1] for name in each.rows]
     return [worst[name][1] for name in order if name in worst]
@@ -77,3 +77,7 @@ def blames(followed: list[Followed]) -> list[Blame]:
 
 def is_right(row: Row) -> bool:
     return not row.fails
+
+
+def is_between(row: Row) -> bool:
+    return not row.given and row.tensor.kind != "input"

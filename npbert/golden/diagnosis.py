@@ -1,7 +1,7 @@
 """Finds out which classic mistake a port has made: the one whose values it gives.
 
-npbert makes each mistake in turn and follows the port once more. Where what was wrong is right then,
-and nothing else is wrong, the port has made the same mistake.
+npbert makes each mistake in turn and follows the port once more. Where what was wrong is right
+then, and nothing else is wrong, the port has made the same mistake.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def verdicts_with(
     new: set[str] = set()
     unjudged: set[str] = set()
     for each in followed:
-        usable = {n: a for n, a in each.usable.items() if not n.endswith(mutation.hidden or ("\0",))}
+        usable = {
+            n: a for n, a in each.usable.items() if not n.endswith(mutation.hidden or ("\0",))
+        }
         wrong_here = each.wrong()
         try:
             with planted(mutation, model) as mistaken:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,8 @@ class Step:
     quantity   its name, place and inputs; its value is what the pass went on with
     computed   what npbert computes here from the port's values before it
     given      the port's value, or None
-    followed   whether the pass went on with the port's value. A view of an array that the port gave,
-               too, is only compared: to write into it would change that array as well
+    followed   whether the pass went on with the port's value. A view of an array that the port
+               gave, too, is only compared: to write into it would change that array as well
     """
 
     quantity: Quantity
@@ -48,8 +49,11 @@ def follow(
     than the quantity it is named after, or with a NaN in it, is compared but not followed.
     Raises ValueError for a model in another precision.
     """
-    names = {alias: q.name for q in trace(model, **inputs) for alias in (q.name, *q.aliases)}
-    return follow_names(model, inputs, {names[n]: array for n, array in given.items() if n in names})
+    passed: Any = dict(inputs)
+    names = {alias: q.name for q in trace(model, **passed) for alias in (q.name, *q.aliases)}
+    return follow_names(
+        model, inputs, {names[n]: array for n, array in given.items() if n in names}
+    )
 
 
 class EnoughSeen(Exception):
@@ -70,38 +74,57 @@ def follow_names(
         raise ValueError(f"a {model.dtype} model given, expected one in float64")
     waiting = set(until)
     steps: list[Step] = []
-    seen: list[np.ndarray] = []  # the arrays of the pass itself
-    given_memory: list[np.ndarray] = []  # those among them that already have the port's values
+    memory = Memory()
 
     def visit(quantity: Quantity, array: np.ndarray) -> None:
         theirs = given.get(quantity.name)
         step = Step(quantity, array.copy(), theirs, False)
         steps.append(step)
-        fits = theirs is not None and theirs.shape == array.shape and not np.isnan(theirs).any()
-        if fits and array.dtype.kind == "f" and may_be_replaced(array, seen, given_memory):
+        if theirs is not None and is_like(theirs, array) and memory.may_be_replaced(array):
             # What is masked in both stays npbert's; what the port forgot to mask is followed.
             masked = (step.computed < MASKED) & (theirs <= SMALL_ENOUGH)
             array[...] = np.where(masked, step.computed, theirs)
-            given_memory.append(array)
             step.followed = True
-        seen.append(array)
+        memory.note(array, step.followed)
         waiting.discard(quantity.name)
         if until and not waiting:
             raise EnoughSeen
 
+    passed: Any = dict(inputs)
     with np.errstate(all="ignore"), suppress(EnoughSeen):  # a port may be wrong by any measure
-        trace(model, **inputs, visit=visit)
+        trace(model, **passed, visit=visit)
     return steps
 
 
-def may_be_replaced(
-    array: np.ndarray, seen: list[np.ndarray], given_memory: list[np.ndarray]
-) -> bool:
-    """Tell whether writing into an array changes nothing but what the port has not given."""
-    if not array.flags.writeable:
-        return False
-    if any(np.may_share_memory(array, other) for other in given_memory):
-        return False
-    # A view of a part would change the rest of what other views of the same array show.
-    shared = [other for other in seen if np.may_share_memory(array, other)]
-    return all(other.size == array.size for other in shared)
+def is_like(theirs: np.ndarray, array: np.ndarray) -> bool:
+    """Tell whether a port's array can stand for one of npbert's."""
+    fits = array.dtype.kind == "f" and theirs.shape == array.shape
+    return fits and not np.isnan(theirs).any()
+
+
+class Memory:
+    """The arrays of a pass so far, by the memory that they are views of."""
+
+    def __init__(self) -> None:
+        self.arrays: dict[int, list[tuple[np.ndarray, bool]]] = {}
+
+    def note(self, array: np.ndarray, has_their_values: bool) -> None:
+        self.arrays.setdefault(owner_of(array), []).append((array, has_their_values))
+
+    def may_be_replaced(self, array: np.ndarray) -> bool:
+        """Tell whether writing into an array changes nothing but what the port has not given."""
+        if not array.flags.writeable:
+            return False
+        # A view of a part would change the rest of what other views of the same array show.
+        return not any(
+            has_their_values or other.size != array.size
+            for other, has_their_values in self.arrays.get(owner_of(array), [])
+            if np.may_share_memory(array, other)
+        )
+
+
+def owner_of(array: Any) -> int:
+    """Return the id of the object whose memory an array shows."""
+    while getattr(array, "base", None) is not None:
+        array = array.base
+    return id(array)

@@ -1,5 +1,4 @@
-"""What a port wrote: which of its arrays is which tensor of a kit, and in which dtype it is judged.
-"""
+"""What a port wrote: which of its arrays is which tensor of a kit, judged in which dtype."""
 
 from __future__ import annotations
 
@@ -31,7 +30,6 @@ class Port:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     dtypes: dict[str, str] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
-
 
 
 def read_given(given: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -113,5 +111,3 @@ def nothing_known(
         f"none of the {len(arrays)} arrays is a tensor of the kit {kit.name}: {written!r} is the "
         f"first{hint} (names are '<case>/<name>', cases are {cases})"
     )
-
-

@@ -24,7 +24,7 @@ class Row:
 
     written         its name in the port's file, "" where it was not given
     dtype           what it is judged as
-    problem         what is wrong with it as an array, so that its values say nothing: its shape, ...
+    problem         what is wrong with it as an array, such as its shape
     remark          what else there is to say
     turn            the order of axes in which it is what was expected; () for another shape
     expected, ...   how far it is from the kit's value, and whether within tolerance

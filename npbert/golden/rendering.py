@@ -20,25 +20,31 @@ NUMBERS = range(2, 7)  # the columns of these, aligned to the right
 def render(report: Report, whole: bool = False) -> str:
     """Return the report as lines of text; `whole`: with every row of the tables."""
     lines: list[str] = []
+    shown: set[tuple[str, str]] = set()  # what is wrong in tables so far
     for case, rows in report.rows.items():
-        lines += [*case_lines(report, case, rows, whole), ""]
+        wrong = {(row.name, row.verdict) for row in rows if does_matter(row)}
+        first = report.first is not None and report.first.case == case
+        lines += [*case_lines(case, rows, whole, first or bool(wrong - shown)), ""]
+        shown |= wrong
     return "\n".join([*lines, *summary(report)])
 
 
 # ---- tables ---------------------------------------------------------------------------------
 
 
-def case_lines(report: Report, case: str, rows: list[Row], whole: bool) -> list[str]:
-    """Return the table of one case, folded around what matters."""
+def case_lines(case: str, rows: list[Row], whole: bool, with_table: bool) -> list[str]:
+    """Return a line on one case, and its table, folded around what matters.
+
+    A case that is wrong in no other way than those before needs no table.
+    """
     given = [row for row in rows if row.given]
     failing = sum(row.fails for row in given)
     state = f"{failing} not right" if failing else "all right"
     lines = [f"case {case}: {len(given)} of {len(rows)} tensors given, {state}"]
-    if not (failing or whole or any(row.remark for row in given)):
-        return lines
+    if not (with_table or whole):
+        return [lines[0] + (", in the same tensors" if failing else "")]
     shown = rows if whole else given
-    blamed = {blame.row.name for blame in report.blames}
-    matters = {number for number, row in enumerate(shown) if does_matter(row, blamed)}
+    matters = {number for number, row in enumerate(shown) if does_matter(row)}
     matters |= {next((n for n, row in enumerate(shown) if row.fails), 0)}
     table: list[Sequence[str]] = [HEADER]
     folded: list[Row] = []
@@ -51,8 +57,8 @@ def case_lines(report: Report, case: str, rows: list[Row], whole: bool) -> list[
     return lines + aligned([*table, *fold(folded)])
 
 
-def does_matter(row: Row, blamed: set[str]) -> bool:
-    return bool(row.problem or row.remark) or (row.fails and row.name in blamed)
+def does_matter(row: Row) -> bool:
+    return bool(row.problem or row.remark) or row.local_right is False
 
 
 def fold(rows: list[Row]) -> list[Sequence[str]]:
@@ -163,7 +169,9 @@ def about_first(report: Report, first: Row) -> list[str]:
     if first.remark:
         lines.append(f"  {first.remark}")
     if right_by_itself:
-        lines.append("  It is near the kit's value, but is not what your own values before it give.")
+        lines.append(
+            "  It is near the kit's value, but is not what your own values before it give."
+        )
     blame = next((blame for blame in report.blames if blame.row.name == first.name), None)
     if blame:
         lines += about_inputs(blame)
