@@ -111,20 +111,21 @@ def trace(
     model: PreTrainedModel,
     *arguments: Any,
     visit: Callable[[Quantity, np.ndarray], None] | None = None,
+    recorder: Recorder | None = None,
     **named_arguments: Any,
 ) -> Trace:
     """Run a model on these arguments and record every quantity on the way.
 
     visit: called with each quantity as soon as it is there, before anything uses it, and with the
         array itself: what is written into that array, the rest of the pass goes on with.
+    recorder: what listens, where it is to note more than quantities.
 
     The plain NumPy definitions run, whatever the backend is, for it is their lines that are
-    recorded; other threads see that backend, too, until the pass is over.
-    Errors are those of the call of the model.
+    recorded; other threads see that backend, too, until the pass is over. Errors: as of the call.
     """
     if not isinstance(model, PreTrainedModel):
         raise ValueError(f"trace takes a model, {type(model).__name__} given")
-    recorder, run = Recorder(model, visit), cast(Callable, model)
+    recorder, run = recorder or Recorder(model, visit), cast(Callable, model)
     backend_before, trace_before = backend.chosen_backend(), sys.gettrace()
     backend.set_backend("numpy")
     sys.settrace(recorder.on_call)
@@ -158,7 +159,7 @@ class Recorder:
     """Listens to the lines of the family's file, of the operations and of the heads."""
 
     def __init__(
-        self, model: PreTrainedModel, visit: Callable[[Quantity, np.ndarray], None] | None
+        self, model: PreTrainedModel, visit: Callable[[Quantity, np.ndarray], None] | None = None
     ) -> None:
         family = inspect.getfile(type(model))
         files = [family, *(inspect.getfile(module) for module in (ops, kernels, heads))]
@@ -254,11 +255,9 @@ class Recorder:
 
     def bind(self, name: str, array: np.ndarray, expression: ast.expr | None, call: Call) -> None:
         """Give an array a name: its first, which makes it a quantity, or one more."""
-        if not self.has_begun:
-            return
-        if not self.is_known(array):
+        if self.has_begun and not self.is_known(array):
             self.add(name, array, call, self.sources(array, expression, call))
-        elif id(array) not in self.parameters:
+        elif self.has_begun and id(array) not in self.parameters:
             quantity = self.trace.by_name[self.names[id(array)]]
             if name not in (quantity.name, *quantity.aliases):
                 quantity.aliases.append(name)
