@@ -93,7 +93,8 @@ def body(inputs, p, config):
 
 def pool(x, p):  # [B, T, D] -> [B, D]
     """Summarise a sentence by its first token, [CLS]; trained by next-sentence prediction."""
-    return np.tanh(linear(x[:, 0], p.dense))
+    first = x[:, 0]  # [B, D]
+    return np.tanh(linear(first, p.dense))
 
 
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
@@ -277,7 +278,7 @@ class BertForSequenceClassification(BertPreTrainedModel, SequenceClassification)
 
 
 class BertForMultipleChoice(BertPreTrainedModel, MultipleChoice):
-    """BERT with a head that scores several texts against each other: logits [B, N]."""
+    """BERT with a head that scores several texts against each other: logits [Q, N]."""
 
     optional = ("bert.pooler.", "classifier.")
 

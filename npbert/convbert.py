@@ -7,8 +7,8 @@ work to a convolution whose filters each token makes for itself, from the few to
     embeddings -> projection -> N x (mixed attention -> feed-forward) -> head
 
 Axes   B sentences   T tokens   V vocabulary   E embedding width   D hidden width
-       H heads   S width of one head   A = H*S, half of D   K kernel width   G groups
-       I width of the feed-forward layer; of a grouped map, I enters and O leaves   L labels
+       H heads   S width of one head   A = H*S, half of D   K kernel width   L labels
+       I width of the feed-forward layer   G groups of a map; I of its channels enter, O leave
 Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
 """
 
@@ -71,8 +71,10 @@ def span_filters(x, query, p, H):  # [B, T, D], [B, T, A] -> [B, T, H, K]
     """
     B, T, _ = x.shape
     summary = span_summary(x, p.key_conv_attn_layer)  # [B, T, A]
-    scores = linear(summary * query, p.conv_kernel_layer)  # [B, T, H*K]
-    return softmax(scores.reshape(B, T, H, -1))
+    matched = summary * query  # [B, T, A]
+    flat_scores = linear(matched, p.conv_kernel_layer)  # [B, T, H*K]
+    filter_scores = flat_scores.reshape(B, T, H, -1)  # [B, T, H, K]
+    return softmax(filter_scores)
 
 
 def mixed_attention(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
@@ -150,8 +152,9 @@ def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
 
 def classification_head(x, p, config):  # [B, T, D] -> [B, L]
     """Classify a text by its first token, [CLS], through two linear maps; there is no pooler."""
-    first = linear(x[:, 0], p.dense)  # [B, D]
-    return linear(ACTIVATIONS[config.hidden_act](first), p.out_proj)
+    first = x[:, 0]  # [B, D]
+    activated = ACTIVATIONS[config.hidden_act](linear(first, p.dense))  # [B, D]
+    return linear(activated, p.out_proj)
 
 
 def sequence_summary(x, p, config):  # [B, T, D] -> [B, D]
@@ -290,7 +293,7 @@ class ConvBertForSequenceClassification(ConvBertPreTrainedModel, SequenceClassif
 
 
 class ConvBertForMultipleChoice(ConvBertPreTrainedModel, MultipleChoice):
-    """ConvBERT with a head that scores several texts against each other: logits [B, N]."""
+    """ConvBERT with a head that scores several texts against each other: logits [Q, N]."""
 
     optional = ("sequence_summary.", "classifier.")
 

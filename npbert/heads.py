@@ -2,7 +2,8 @@
 
 A family's class says what its head computes (`head`); everything around that is here, once.
 
-Axes   B sentences   N choices   T tokens   D hidden width   V vocabulary   L labels
+Axes   B sentences   T tokens   D hidden width   V vocabulary   L labels
+       Q questions   N choices of each; their B = Q*N texts are sentences
 """
 
 from __future__ import annotations
@@ -308,10 +309,10 @@ class MultipleChoice(WithHead):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
     ) -> Any:
-        """Score N choices for each of B questions: ids [B, N, T] -> logits [B, N].
+        """Score N choices for each of Q questions: ids [Q, N, T] -> logits [Q, N].
 
         All arguments have the axis of the choices; inside, and in hidden_states and attentions,
-        the B*N texts are simply sentences. labels: [B], the right choice; with them, `loss`.
+        the Q*N texts are simply sentences. labels: [Q], the right choice; with them, `loss`.
         """
         choices, entries = flatten_choices(
             input_ids=(input_ids, 3),
@@ -321,11 +322,11 @@ class MultipleChoice(WithHead):
             inputs_embeds=(inputs_embeds, 4),
         )
         inputs = self.check(**entries)
-        B = inputs.shape[0] // choices
+        Q = inputs.shape[0] // choices
         if labels is not None:
-            labels = check_labels("labels", labels, (B,), choices)
+            labels = check_labels("labels", labels, (Q,), choices)
         encoded = self.encode(inputs, output_attentions, output_hidden_states)
-        logits = self.head(encoded.last_hidden_state).reshape(B, choices)  # [B, N]
+        logits = self.head(encoded.last_hidden_state).reshape(Q, choices)  # [Q, N]
         loss = None if labels is None else cross_entropy(logits, labels)
         output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return self.returned(output, return_dict)

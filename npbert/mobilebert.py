@@ -180,7 +180,9 @@ def pool(x, p, config):  # [B, T, D] -> [B, D]
     Without classifier_activation it is that token as it is, and `p` has no pooler.
     """
     first = x[:, 0]  # [B, D]
-    pooled = np.tanh(linear(first, p.pooler.dense)) if config.classifier_activation else first
+    pooled = first
+    if config.classifier_activation:
+        pooled = np.tanh(linear(first, p.pooler.dense))  # [B, D]
     return pooled
 
 
@@ -403,7 +405,7 @@ class MobileBertForSequenceClassification(MobileBertPreTrainedModel, SequenceCla
 
 
 class MobileBertForMultipleChoice(MobileBertPreTrainedModel, MultipleChoice):
-    """MobileBERT with a head that scores several texts against each other: logits [B, N]."""
+    """MobileBERT with a head that scores several texts against each other: logits [Q, N]."""
 
     optional = ("mobilebert.pooler.", "classifier.")
 

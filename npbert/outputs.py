@@ -129,7 +129,7 @@ class TokenClassifierOutput(ModelOutput):
 
 @dataclass
 class MultipleChoiceModelOutput(ModelOutput):
-    """Scores of the choices for every question [B, N]; the loss where labels were given."""
+    """Scores of the choices for every question [Q, N]; the loss where labels were given."""
 
     loss: np.floating | None = None
     logits: np.ndarray | None = None

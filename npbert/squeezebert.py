@@ -8,8 +8,8 @@ One map, after attention, stays whole, so that the groups mix.
     embeddings -> N x (attention -> feed-forward) -> pooler or head
 
 Axes   B sentences   T tokens   V vocabulary   D hidden width   I width of the feed-forward layer
-       H heads   S width of one head, D = H*S   G groups
-       of a convolution, I enters and O leaves
+       H heads   S width of one head, D = H*S   L labels
+       G groups of a convolution; I of its channels enter and O leave
 Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
 
 The reference keeps channels before tokens inside its encoder, [B, D, T], because its convolutions
@@ -113,7 +113,8 @@ def body(inputs, p, config):
 
 def pool(x, p):  # [B, T, D] -> [B, D]
     """Summarise a sentence by its first token, [CLS]."""
-    return np.tanh(linear(x[:, 0], p.dense))
+    first = x[:, 0]  # [B, D]
+    return np.tanh(linear(first, p.dense))
 
 
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
@@ -253,7 +254,7 @@ class SqueezeBertForSequenceClassification(SqueezeBertPreTrainedModel, SequenceC
 
 
 class SqueezeBertForMultipleChoice(SqueezeBertPreTrainedModel, MultipleChoice):
-    """SqueezeBERT with a head that scores several texts against each other: logits [B, N]."""
+    """SqueezeBERT with a head that scores several texts against each other: logits [Q, N]."""
 
     optional = ("transformer.pooler.", "classifier.")
 

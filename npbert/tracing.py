@@ -23,7 +23,6 @@ called probs by its caller, too. Parameters, and views of them, are not quantiti
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,17 +36,21 @@ import numpy as np
 from npbert import backend, heads, kernels, ops, params
 from npbert.inputs import Inputs
 from npbert.models import PreTrainedModel
+from npbert.statements import assignments, called_name, statements_of
 
 
 @dataclass
 class Quantity:
     """One array of a forward pass.
 
-    name      its place and what it is called there
-    value     the array, a copy
-    function  in which function it came about, and where that is: file (a name in the package), line
-    inputs    names of the quantities and parameters that it was computed from
-    aliases   other names that the same array goes by
+    name       its place and what it is called there
+    value      the array, a copy
+    function   in which function it came about, and where: file (a name in the package), line
+    inputs     names of the quantities and parameters that it was computed from
+    arguments  what that function was called with: an argument's name -> the name of the quantity or
+               of the parameter that it was given, for `p` that of the node
+    caller     the statement that called the function: its function, file, line
+    aliases    other names that the same array goes by
     """
 
     name: str
@@ -56,6 +59,8 @@ class Quantity:
     file: str
     line: int
     inputs: tuple[str, ...] = ()
+    arguments: dict[str, str] = field(default_factory=dict)
+    caller: tuple[str, str, int] | None = None
     aliases: list[str] = field(default_factory=list)
 
     @property
@@ -149,10 +154,19 @@ class Call:
     scope: str  # what stands before the names that are assigned in it
     module: str | None  # the path of its parameters, if these are not its caller's
     statement: ast.stmt | None = None  # the one that runs now
+    arguments: dict[str, str] = field(default_factory=dict)  # the names of what it was called with
     # What calls within the present statement have returned: id of the array -> its sources, and
     # the function -> what it has returned each time, by name or else by its sources.
     returned: dict[int, list[str]] = field(default_factory=dict)
     returned_by: dict[str, list[list[str]]] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """The function, its file and the first line of the statement that runs now."""
+        code, line = self.frame.f_code, self.frame.f_lineno
+        if self.statement is not None:
+            line = self.statement.lineno
+        return code.co_name, Path(code.co_filename).name, line
 
 
 class Recorder:
@@ -217,13 +231,17 @@ class Recorder:
         elif not is_method:
             scope = joined(scope, frame.f_code.co_name)
         call = self.calls[frame] = Call(frame, caller, scope, module)
+        if isinstance(values.get("p"), params.Node):
+            call.arguments["p"] = params.path(values["p"])
         for name, value in values.items():
             if isinstance(value, Inputs):
                 for part, array in vars(value).items():
                     if isinstance(array, np.ndarray) and not self.is_known(array):
                         self.add(joined("inputs", part), array, call, [])
-            elif isinstance(value, np.ndarray) and not (is_method or self.is_known(value)):
-                self.add(joined(scope, name), value, call, self.sources_of_argument(name, call))
+            elif isinstance(value, np.ndarray) and not is_method:
+                if not self.is_known(value):
+                    self.add(joined(scope, name), value, call, self.sources_of_argument(name, call))
+                call.arguments[name] = self.names[id(value)]
 
     def finish(self, call: Call) -> None:
         """Note what the statement that has just been run has assigned."""
@@ -266,11 +284,9 @@ class Recorder:
 
     def add(self, name: str, array: np.ndarray, call: Call, inputs: list[str]) -> None:
         """Note a quantity."""
-        code, line = call.frame.f_code, call.frame.f_lineno
-        if call.statement is not None:
-            line = call.statement.lineno
-        place = code.co_name, Path(code.co_filename).name, line
-        quantity = Quantity(name, array, *place, tuple(dict.fromkeys(inputs)))
+        caller = call.caller.place if call.caller else None
+        sources = tuple(dict.fromkeys(inputs))
+        quantity = Quantity(name, array, *call.place, sources, call.arguments, caller)
         if self.visit:
             self.visit(quantity, array)
         quantity.value = array.copy()
@@ -335,56 +351,6 @@ class Recorder:
 
 def joined(scope: str, name: str) -> str:
     return f"{scope}.{name}" if scope else name
-
-
-# ---- the statements of a file --------------------------------------------------------------
-
-
-@functools.cache
-def statements_of(file: str) -> dict[int, ast.stmt]:
-    """Return the statement on each line; of one that holds others, on the lines before those."""
-    found: dict[int, ast.stmt] = {}
-    for node in ast.walk(ast.parse(Path(file).read_text("utf-8"))):
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
-            for line in range(node.lineno, last + 1):
-                found[line] = node
-    return found
-
-
-def assignments(statement: ast.stmt | None) -> list[tuple[str, ast.expr]]:
-    """Return the names that a statement gives a value to, each with the expression for it."""
-    targets: list[ast.expr]
-    if isinstance(statement, ast.AugAssign):
-        targets, value = [statement.target], statement.value
-    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        value = statement.value  # one that writes into an array: f(..., out=array)
-        targets = [word.value for word in value.keywords if word.arg == "out"]
-        parts = [node for target in targets for node in ast.walk(target)]
-        return [(node.id, value) for node in parts if isinstance(node, ast.Name)]
-    elif isinstance(statement, ast.Assign) and not is_allocation(statement.value):
-        targets, value = statement.targets, statement.value
-    else:
-        return []
-    found: list[tuple[str, ast.expr]] = []
-    for target in targets:
-        names = target.elts if isinstance(target, ast.Tuple) else [target]
-        values = value.elts if isinstance(value, ast.Tuple) else []
-        if len(values) != len(names):
-            values = [value] * len(names)
-        found += [(name.id, v) for name, v in zip(names, values) if isinstance(name, ast.Name)]
-    return found
-
-
-def is_allocation(expression: ast.expr) -> bool:
-    """Tell whether an expression makes an array in which nothing stands yet."""
-    return isinstance(expression, ast.Call) and ast.unparse(expression.func) == "np.empty"
-
-
-def called_name(expression: ast.Call) -> str:
-    """Return the last part of the name of what is called: "head" of self.head(x)."""
-    return ast.unparse(expression.func).rpartition(".")[2]
 
 
 def look_up(expression: ast.AST, frame: FrameType) -> Any:

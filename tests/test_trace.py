@@ -53,7 +53,7 @@ convbert.encoder.layer.0.attention.self.attend.query
 convbert.encoder.layer.0.attention.self.attend.key
 convbert.encoder.layer.0.attention.self.attend.value
 convbert.encoder.layer.0.attention.self.attend.scores
-convbert.encoder.layer.0.attention.self.attend.softmax.x
+convbert.encoder.layer.0.attention.self.attend.masked_scores
 convbert.encoder.layer.0.attention.self.attend.softmax.exponentials
 convbert.encoder.layer.0.attention.self.attend.probs
 convbert.encoder.layer.0.attention.self.attend.context
@@ -61,9 +61,9 @@ convbert.encoder.layer.0.attention.self.conv_out_layer
 convbert.encoder.layer.0.attention.self.key_conv_attn_layer.padded
 convbert.encoder.layer.0.attention.self.key_conv_attn_layer.span
 convbert.encoder.layer.0.attention.self.key_conv_attn_layer
-convbert.encoder.layer.0.attention.self.conv_kernel_layer.x
+convbert.encoder.layer.0.attention.self.matched
 convbert.encoder.layer.0.attention.self.conv_kernel_layer
-convbert.encoder.layer.0.attention.self.softmax.x
+convbert.encoder.layer.0.attention.self.filter_scores
 convbert.encoder.layer.0.attention.self.softmax.exponentials
 convbert.encoder.layer.0.attention.self.filters
 convbert.encoder.layer.0.attention.self.dynamic_convolution.padded

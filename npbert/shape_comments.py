@@ -1,0 +1,130 @@
+"""Reads the shape comments of a source file.
+
+    wide = activation(linear(x, p.dense))  # [B, T, I]
+    groups = x.reshape(...)  # [..., G, 1, I/G]
+    def pool(x, p):  # [B, T, D] -> [B, D]
+
+A comment on an assignment gives the shape of the name, or of each of several names; on a def, those
+of the first array arguments and of what is returned. `...` stands for any leading axes. Several
+shapes, [B, T, D], [B, H, T, T], are those of several values in their order; [B, T] or [1, T] may be
+either. The letters are sizes, and the file's docstring says of what; those of a function for any
+size, one with `...` on its def, are bound by each of its calls.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import tokenize
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Axes = list[str]
+Either = list[Axes]  # the shapes that one value may have
+
+SHAPE = r"\[[^\[\]]*\]"
+EITHER = rf"{SHAPE}(?: or {SHAPE})*"
+SHAPES = rf"{EITHER}(?:, {EITHER})*"
+GRAMMAR = re.compile(rf"# (?P<inputs>{SHAPES})?(?: ?-> (?P<outputs>{SHAPES}))?(?:[,;:] .*)?")
+
+
+@dataclass
+class Comment:
+    """One shape comment and the def, or the lines of the assignment, that it stands on.
+
+    where    file and line of the comment itself
+    inputs   of a def: its array arguments, each with the shapes that it may have, axis by axis
+    outputs  of a def: what is returned; of an assignment: what is assigned
+    names    assigned, each with its entry in outputs; none for a def
+    """
+
+    where: str
+    inputs: list[Either]
+    outputs: list[Either]
+    first: int = 0
+    last: int = 0
+    names: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Function:
+    """The shape comments of one function."""
+
+    name: str
+    line: int  # the first, that of its decorators
+    arguments: list[str]
+    on_def: Comment | None = None
+    on_lines: list[Comment] = field(default_factory=list)
+
+    @property
+    def any_size(self) -> bool:
+        """Tell whether it takes arrays with any leading axes."""
+        shapes = [*self.on_def.inputs, *self.on_def.outputs] if self.on_def else []
+        return any("..." in axes for either in shapes for axes in either)
+
+
+def shapes_in(text: str | None) -> list[Either]:
+    """Return for each value the shapes it may have: "[B] or [1], []" -> [[["B"], ["1"]], [[]]]."""
+    return [
+        [re.findall(r"[^\s,]+", shape[1:-1]) for shape in re.findall(SHAPE, either)]
+        for either in re.findall(EITHER, text or "")
+    ]
+
+
+@functools.cache
+def read_comments(file: Path) -> list[Function]:
+    """Return the functions of a file that have shape comments.
+
+    Raises ValueError for a comment that begins like one and makes no sense, or no sense there.
+    """
+    functions: list[Function] = []
+    # line -> what a comment on it is about: a function, and one of its assignments or its def
+    subjects: dict[int, tuple[Function, ast.Assign | None]] = {}
+    for definition in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if not isinstance(definition, ast.FunctionDef):
+            continue
+        start = min([definition.lineno, *(d.lineno for d in definition.decorator_list)])
+        arguments = [argument.arg for argument in definition.args.args]
+        function = Function(definition.name, start, arguments)
+        functions.append(function)
+        for line in range(definition.lineno, definition.body[0].lineno):
+            subjects[line] = function, None
+        for node in ast.walk(definition):
+            if isinstance(node, ast.Assign):
+                for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                    subjects[line] = function, node
+    with tokenize.open(file) as source:
+        for token in tokenize.generate_tokens(source.readline):
+            alone = token.line.lstrip().startswith("#")
+            is_shape = token.type == tokenize.COMMENT and re.match(r"# (\[|->)", token.string)
+            if is_shape and not alone:
+                where = f"{file.name}:{token.start[0]}"
+                if token.start[0] not in subjects:
+                    raise ValueError(f"{where}: neither on a def nor on an assignment")
+                add_comment(*subjects[token.start[0]], token.string, where)
+    return [function for function in functions if function.on_def or function.on_lines]
+
+
+def add_comment(
+    function: Function, assignment: ast.Assign | None, comment: str, where: str
+) -> None:
+    """Add a comment to the function that it is about."""
+    match = GRAMMAR.fullmatch(comment)
+    if not match:
+        raise ValueError(f"{where}: cannot be read: {comment}")
+    inputs, outputs = shapes_in(match["inputs"]), shapes_in(match["outputs"])
+    if assignment is None:
+        function.on_def = Comment(where, inputs, outputs)
+        return
+    if match["outputs"]:
+        raise ValueError(f"{where}: an arrow on an assignment")
+    (target,) = assignment.targets
+    targets = target.elts if isinstance(target, ast.Tuple) else [target]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    if len(inputs) == 1:
+        inputs *= len(names)  # one shape for each of the names
+    if len(inputs) != len(names):
+        raise ValueError(f"{where}: {len(inputs)} shapes for {', '.join(names)}")
+    lines = assignment.lineno, assignment.end_lineno or assignment.lineno
+    function.on_lines.append(Comment(where, [], inputs, *lines, names))
