@@ -126,7 +126,8 @@ def trace(
     recorder: what listens, where it is to note more than quantities.
 
     The plain NumPy definitions run, whatever the backend is, for it is their lines that are
-    recorded; other threads see that backend, too, until the pass is over. Errors: as of the call.
+    recorded; other threads see that backend, too, until the pass is over.
+    Errors are those of the call of the model.
     """
     if not isinstance(model, PreTrainedModel):
         raise ValueError(f"trace takes a model, {type(model).__name__} given")
@@ -273,9 +274,11 @@ class Recorder:
 
     def bind(self, name: str, array: np.ndarray, expression: ast.expr | None, call: Call) -> None:
         """Give an array a name: its first, which makes it a quantity, or one more."""
-        if self.has_begun and not self.is_known(array):
+        if not self.has_begun:
+            return
+        if not self.is_known(array):
             self.add(name, array, call, self.sources(array, expression, call))
-        elif self.has_begun and id(array) not in self.parameters:
+        elif id(array) not in self.parameters:
             quantity = self.trace.by_name[self.names[id(array)]]
             if name not in (quantity.name, *quantity.aliases):
                 quantity.aliases.append(name)

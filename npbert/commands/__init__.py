@@ -5,6 +5,7 @@
     lines.py    --input: lines in, JSON lines out
     tables.py   results as aligned lines for a terminal
     files.py    tokenize, convert, inspect and models
+    trace.py    a page that shows a forward pass
 
 Nothing is imported before a command needs it: the parser alone is there at once.
 """

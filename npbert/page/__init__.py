@@ -4,7 +4,6 @@
     listing.py     the forward pass: which calls it made, which lines ran, what they named
     source.py      the lines of a function as HTML
     values.py      an array in few bytes, and its statistics
-    describing.py  what is said of a quantity in words
     collecting.py  all of it as the data of a page
     rendering.py   data, page.html, styles/ and scripts/ in one file
 """

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from npbert import __version__, params
+from npbert.annotations import annotate, legend
 from npbert.models import PreTrainedModel
 from npbert.ops import softmax
-from npbert.page import describing
 from npbert.page.listing import Listing, Step, list_pass
 from npbert.page.reading import Reading
 from npbert.page.source import function_source
@@ -47,7 +47,7 @@ def collect(reading: Reading) -> dict[str, Any]:
         "mask": reading.tokenizer.mask_token,
         "padding": reading.tokenizer.pad_token,
         "labels": labels_of(model),
-        "legend": describing.legend(model),
+        "legend": legend(model),
         "sections": section_list(listing.steps, sections, quantities),
         "functions": functions,
         "steps": steps,
@@ -149,9 +149,8 @@ def quantities_of(
     most = most_for([quantity.shape for quantity in recorded], BUDGET)
     made = {name: origin(listing, name) for name in recorded.names()}
     found = []
-    for quantity in recorded:
+    for quantity, words in zip(recorded, annotate(recorded, reading.model), strict=True):
         step, line = made[quantity.name]
-        words = describing.describe(quantity, reading.model)
         kept = steps_for(quantity.shape, most)
         entry: dict[str, Any] = {
             "name": quantity.name,
@@ -159,7 +158,7 @@ def quantities_of(
             "section": sections[step],
             "made": [step, line],
             "shape": list(quantity.shape),
-            "axes": words.axes,
+            "axes": list(words.axes) if words.axes is not None else None,
             "equation": words.equation,
             "paper": words.section,
             "dtype": str(quantity.dtype),

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from npbert.models import PreTrainedModel
-from npbert.tracing import Call, Recorder, Trace, assignments, trace
+from npbert.statements import assignments
+from npbert.tracing import Call, Recorder, Trace, trace
 
 
 @dataclass

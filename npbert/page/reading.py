@@ -57,9 +57,9 @@ def read(
     with warnings.catch_warnings():  # a head that is not there is an error, below
         warnings.simplefilter("ignore")
         model = chosen.from_pretrained(directory)
-    if model.newly_initialized and head is not None:
+    if model.newly_initialized:
         missing = ", ".join(model.newly_initialized)
-        raise ValueError(f"{name} has no trained {head}; missing: {missing}")
+        raise ValueError(f"{name} has no trained {chosen.__name__}; missing: {missing}")
     rows = rows_of(texts_of(texts), model, tokenizer, truncation)
     padded = tokenizer.pad(rows, return_tensors="np")
     inputs = {key: padded[key] for key in rows[0]}

@@ -13,7 +13,7 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
-from npbert.tracing import statements_of
+from npbert.statements import statements_of
 
 PACKAGE = Path(__file__).parent.parent
 SHAPE = re.compile(r"^#\s*(?:->\s*)?(?:\d+ x )?\[.*\]")  # a comment that gives a shape

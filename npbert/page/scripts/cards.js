@@ -57,7 +57,7 @@ function whereElement(q) {
 
 function axisName(q, axis) {
   const letter = letterOf(q, axis);
-  return { H: "head", B: "sentence", T: "token" }[letter] || letter || `axis ${axis}`;
+  return { H: "head", B: "sentence", T: "token", G: "group", K: "tap" }[letter] || letter || `axis ${axis}`;
 }
 
 function statisticsElement(q) {

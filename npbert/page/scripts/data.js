@@ -111,8 +111,8 @@ function shapeElement(axes, shape, className = "axes") {
     const letter = axes ? axes[axis] : "";
     const isLetter = letter && !/^\d+$/.test(letter);
     if (isLetter) {
-      const meaning = page.legend[letter];
-      element.append(el("abbr", { title: meaning || null }, letter), " ");
+      const meanings = letter.match(/[A-Z]/g).map((each) => (letter === each ? page.legend[each] : `${each} ${page.legend[each]}`));
+      element.append(el("abbr", { title: meanings.join("; ") }, letter), " ");
     }
     element.append(el("b", {}, String(length)));
   });

@@ -4,7 +4,8 @@ const choice = { head: 0, row: 0 }; // what all quantities show: the head and th
 const places = new Map(); // "quantity:axis" -> place along an axis that only this quantity has
 const turned = new Map(); // quantity -> [axis of the rows, axis of the columns], where chosen
 
-const isTokens = (letter) => letter === "T" || letter === "N" || /^T\s*\+/.test(letter || "");
+const ALL_TOKENS = "B*T"; // those of all sentences on one axis
+const isTokens = (letter) => letter === "T" || letter === ALL_TOKENS || /^T\+/.test(letter);
 const letterOf = (q, axis) => (q.axes && q.axes[axis]) || "";
 
 // Which two axes to show: tokens by tokens where there are two, else tokens by channels.
@@ -15,7 +16,7 @@ function shownAxes(q) {
   if (n === 1) return [-1, 0];
   const tokens = q.shape.map((_, axis) => axis).filter((axis) => isTokens(letterOf(q, axis)));
   if (tokens.length > 1) return [tokens[0], tokens[1]];
-  const aside = (axis) => letterOf(q, axis) === "B" || letterOf(q, axis) === "H";
+  const aside = (axis) => /^(B|H|2\*H|G)$/.test(letterOf(q, axis));
   const largest = (axes) => axes.reduce((a, b) => (q.shape[b] >= q.shape[a] ? b : a));
   if (tokens.length === 1) {
     const others = q.shape.map((_, axis) => axis).filter((axis) => axis !== tokens[0]);
@@ -71,7 +72,7 @@ function edgeLabel(q, axis, i) {
   const letter = letterOf(q, axis);
   const number = q.steps ? i * q.steps[axis] : i;
   const rows = page.tokens;
-  if (letter === "N") {
+  if (letter === ALL_TOKENS) {
     const T = rows[0].length;
     const row = rows[Math.floor(number / T)];
     return row ? row[number % T] : String(number);
