@@ -26,7 +26,7 @@ function cardOf(number) {
   const q = quantities[number];
   const { place, last } = shortName(q.name);
   return el("article", {
-    class: "card", "data-quantity": number, "aria-label": q.name,
+    class: "card", "data-quantity": number, tabindex: "-1", "aria-label": q.name,
     onclick: (event) => { if (!event.target.closest("a, button") && !String(getSelection())) go(number); },
   },
   el("header", {},
@@ -38,7 +38,7 @@ function cardOf(number) {
     onclick: () => go(number, { open: true }),
   }, smallMap(number, "thumb"), whereElement(q)),
   el("div", { class: "said" },
-    q.equation ? el("p", { class: "equation" }, q.equation, q.paper ? el("span", { class: "paper" }, q.paper) : null) : null,
+    q.equation ? el("p", { class: "equation" }, q.equation) : null,
     statisticsElement(q),
     q.top ? topElement(q) : null,
     linksElement(number)));
@@ -92,6 +92,7 @@ function linksElement(number) {
         parameterName(input), " ", shapeElement(null, page.parameters[input].shape, "axes small")))))));
   }
   if (q.users.length) found.push(row("used by", listed(q.users.map(quantityLink))));
+  if (q.paper) found.push(row("see", [el("span", { class: "aliases" }, q.paper)]));
   const others = [...new Set(q.aliases)];
   if (others.length) found.push(row("also", [el("span", { class: "aliases" }, others.join(", "))]));
   return found;

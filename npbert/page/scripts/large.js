@@ -38,9 +38,10 @@ function fillLarge(number) {
         button("Next quantity (j)", "↓", () => stepQuantity(1), at >= section.quantities.length - 1),
         button("Close (Esc)", "✕", () => large.close()))),
     el("div", { class: "choices" }, choices(q)),
-    el("div", { class: "view" }, el("div", { class: "picture" }, frame, readout), el("div", { class: "said" }, scale, allHeads(q),
-      q.equation ? el("p", { class: "equation" }, q.equation, q.paper ? el("span", { class: "paper" }, q.paper) : null) : null,
-      statisticsElement(q), q.steps ? el("p", { class: "note" }, cutNote(q)) : null, linksElement(number))));
+    el("div", { class: "view" }, el("div", { class: "picture" }, frame, readout), el("div", { class: "beside" },
+      el("div", {}, scale, allHeads(q)),
+      el("div", { class: "said" }, q.equation ? el("p", { class: "equation" }, q.equation) : null,
+        statisticsElement(q), q.steps ? el("p", { class: "note" }, cutNote(q)) : null, linksElement(number)))));
   largeParts = { q, frame, corner, top, left, map, inner, box, readout, scale };
   inner.addEventListener("pointermove", (event) => pointAt(event));
   inner.addEventListener("pointerdown", (event) => pointAt(event));
@@ -124,9 +125,11 @@ function layLarge() {
   const topHeight = words ? Math.ceil(Math.min(110, widest(columnLabels))) + 10 : 20;
   const room = large.clientWidth - 2 * parseFloat(getComputedStyle(large).paddingLeft) - leftWidth - 2;
   const square = matrix.rows === matrix.columns || words;
-  const cellWidth = Math.max(1, Math.min(room / matrix.columns, square ? 46 : 30));
-  const tall = Math.max(220, window.innerHeight * 0.56 - topHeight);
+  const tall = Math.max(220, window.innerHeight * 0.58 - topHeight);
+  let cellWidth = Math.max(1, Math.min(room / matrix.columns, square ? 46 : 30));
   const cellHeight = Math.max(1, Math.min(tall / matrix.rows, square ? Math.max(cellWidth, 14) : 30));
+  // Tokens by tokens is a square, unless its cells are wide enough for the values to be written.
+  if (matrix.rows === matrix.columns && cellHeight < 24) cellWidth = Math.min(cellWidth, cellHeight);
   const width = Math.max(1, Math.round(cellWidth * matrix.columns));
   const height = Math.max(1, Math.round(cellHeight * matrix.rows));
   paint(map, q, width, height);

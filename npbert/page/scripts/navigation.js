@@ -69,7 +69,10 @@ function stepSection(by) {
 function stepQuantity(by) {
   const all = sections[sectionOf.get(current.section)].quantities;
   const next = all[all.indexOf(current.number) + by];
-  if (next !== undefined) go(next, { open: large.open, replace: true });
+  if (next !== undefined) {
+    go(next, { open: large.open, replace: true });
+    if (!large.open) cards.get(next).focus({ preventScroll: true });
+  }
   else if (!large.open) stepPast(by);
 }
 

@@ -158,7 +158,7 @@ function below(number, step, line, first) {
 function chip(name, number, isArgument, into) {
   const q = quantities[number];
   return el("a", {
-    class: "chip", href: `#${encodeURIComponent(q.name)}`, "data-quantity": number, title: q.name,
+    class: "chip", href: `#${encodeURIComponent(q.name)}`, "data-quantity": number, title: `${q.name}\nmean ${shown(q.mean)}, spread ${shown(q.std)}, min ${shown(q.min)}, max ${shown(q.max)}`,
   },
   smallMap(number, "chip"),
   name ? el("code", {}, name) : el("span", { class: "returns" }, "returns"),
