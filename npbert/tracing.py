@@ -23,6 +23,7 @@ called probs by its caller, too. Parameters, and views of them, are not quantiti
 from __future__ import annotations
 
 import ast
+import bisect
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -185,9 +186,13 @@ class Recorder:
         self.names: dict[int, str] = {}  # of every array seen so far, by id
         self.kept: list[np.ndarray] = []  # those arrays, so that no other can get their id
         self.parameters: set[int] = set()
+        self.memory: list[tuple[int, int, str]] = []  # of the parameters: start, end, name
         for name, array in params.flatten(model.params):
             self.names.setdefault(id(array), name)
             self.parameters.add(id(array))
+            start = array.__array_interface__["data"][0]
+            self.memory.append((start, start + array.nbytes, self.names[id(array)]))
+        self.memory.sort()
         self.body = model.base_model_prefix
         self.has_begun = False  # what runs before the body checks the arguments
 
@@ -302,15 +307,15 @@ class Recorder:
         """Tell whether an array has a name already, or is a view of a parameter."""
         if id(array) in self.names:
             return True
-        owner = array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-            if id(owner) in self.parameters:
-                self.names[id(array)] = self.names[id(owner)]
-                self.parameters.add(id(array))
-                self.kept.append(array)
-                return True
-        return False
+        # By its place in memory: of what was read from a file, NumPy calls the file the base.
+        start = array.__array_interface__["data"][0]
+        place = bisect.bisect(self.memory, (start, sys.maxsize, "")) - 1
+        if place < 0 or start >= self.memory[place][1]:
+            return False
+        self.names[id(array)] = self.memory[place][2]
+        self.parameters.add(id(array))
+        self.kept.append(array)
+        return True
 
     # ---- sources: the names of what an array was computed from ----
 
