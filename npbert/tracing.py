@@ -117,14 +117,12 @@ def trace(
     model: PreTrainedModel,
     *arguments: Any,
     visit: Callable[[Quantity, np.ndarray], None] | None = None,
-    recorder: Recorder | None = None,
     **named_arguments: Any,
 ) -> Trace:
     """Run a model on these arguments and record every quantity on the way.
 
     visit: called with each quantity as soon as it is there, before anything uses it, and with the
         array itself: what is written into that array, the rest of the pass goes on with.
-    recorder: what listens, where it is to note more than quantities.
 
     The plain NumPy definitions run, whatever the backend is, for it is their lines that are
     recorded; other threads see that backend, too, until the pass is over.
@@ -132,12 +130,16 @@ def trace(
     """
     if not isinstance(model, PreTrainedModel):
         raise ValueError(f"trace takes a model, {type(model).__name__} given")
-    recorder, run = recorder or Recorder(model, visit), cast(Callable, model)
+    return listen(Recorder(model, visit), model, *arguments, **named_arguments)
+
+
+def listen(recorder: Recorder, model: PreTrainedModel, *arguments: Any, **named: Any) -> Trace:
+    """Run a model as `trace` does, while a recorder listens that may note more than quantities."""
     backend_before, trace_before = backend.chosen_backend(), sys.gettrace()
     backend.set_backend("numpy")
     sys.settrace(recorder.on_call)
     try:
-        recorder.trace.output = run(*arguments, **named_arguments)
+        recorder.trace.output = cast(Callable, model)(*arguments, **named)
     finally:
         sys.settrace(trace_before)
         backend.set_backend(backend_before)

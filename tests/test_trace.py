@@ -234,7 +234,7 @@ def test_parameters_stay_as_they_are():
 
 @pytest.mark.parametrize("family", OPTIONS)
 def test_what_is_read_from_a_file_has_the_same_names(family, tmp_path):
-    """Arrays of a file are views of the file: views of them are views of parameters all the same."""
+    """Arrays of a file are views of the file, and views of them are views of parameters."""
     model = small_model(family)
     model.save_pretrained(tmp_path)
     loaded = type(model).from_pretrained(tmp_path, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""From a forward pass to the data of a page: everything that the page shows, as JSON can hold it."""
+"""From a forward pass to the data of a page: all that the page shows, as JSON can hold it."""
 
 from __future__ import annotations
 
@@ -140,9 +140,7 @@ def functions_and_steps(
 # ---- quantities ----------------------------------------------------------------------------
 
 
-def quantities_of(
-    listing: Listing, reading: Reading, sections: list[str]
-) -> list[dict[str, Any]]:
+def quantities_of(listing: Listing, reading: Reading, sections: list[str]) -> list[dict[str, Any]]:
     """Return every quantity in computing order, with its statistics and its values."""
     recorded = listing.trace
     numbers = {name: i for i, name in enumerate(recorded.names())}
@@ -169,7 +167,7 @@ def quantities_of(
         }
         if max(kept, default=1) > 1:
             entry["steps"] = list(kept)
-        if quantity.value.ndim == 3 and quantity.shape[-1] == reading.model.config.vocab_size:
+        if words.axes == ("B", "T", "V"):
             entry["top"] = best_pieces(quantity.value, reading, is_output(quantity.value, listing))
         found.append(entry)
     return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from npbert.models import PreTrainedModel
 from npbert.statements import assignments
-from npbert.tracing import Call, Recorder, Trace, trace
+from npbert.tracing import Call, Recorder, Trace, listen
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Listing:
 def list_pass(model: PreTrainedModel, **inputs: Any) -> Listing:
     """Run a model on these inputs and record its steps. Errors are those of the call."""
     recorder = Lister(model)
-    recorded = trace(model, recorder=recorder, **inputs)
+    recorded = listen(recorder, model, **inputs)
     names, shapes = {}, {}
     for number, array in recorder.arrays.items():
         if number in recorder.names:

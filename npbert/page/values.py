@@ -30,7 +30,7 @@ def statistics(value: np.ndarray) -> dict[str, Any]:
     limit = usual if 0 < usual < largest / 2 else largest
     return found | {
         "mean": shortened(numbers.mean()),
-        "std": shortened(numbers.std()),
+        "std": shortened((numbers / (largest or 1)).std() * largest),  # squares might overflow
         "min": shortened(numbers.min()),
         "max": shortened(numbers.max()),
         "signed": bool(numbers.min() < 0),

@@ -141,10 +141,10 @@ function layLarge() {
   Object.assign(largeParts, { matrix, cellWidth: width / matrix.columns, cellHeight: height / matrix.rows });
   edge(left, leftWidth, height, ink, (context) => {
     context.textAlign = "right";
-    eachLabel(rowLabels, height, 12, (text, middle) => context.fillText(clipped(context, text, leftWidth - 12), leftWidth - 7, middle));
+    eachLabel(rowLabels, height, 10.5, (text, middle) => context.fillText(clipped(context, text, leftWidth - 12), leftWidth - 7, middle));
   });
   edge(top, width, topHeight, ink, (context) => {
-    eachLabel(columnLabels, width, words ? 12 : 34, (text, middle) => {
+    eachLabel(columnLabels, width, words ? 10.5 : 34, (text, middle) => {
       if (!words) {
         context.textAlign = middle < 8 ? "left" : "center";
         context.fillText(text, middle < 8 ? 0 : middle, topHeight - 9);
