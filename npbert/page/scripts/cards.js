@@ -77,14 +77,19 @@ function quantityLink(number) {
   }, there ? el("span", { class: "there" }, there) : null, linkName(q));
 }
 
+function lineLink(q, part, [step, line]) {
+  const f = page.functions[steps[step].function];
+  return el("a", {
+    href: `#${encodeURIComponent(q.name)}&${part}`, title: "Show the line in the source",
+  }, `${f.name}, ${f.file}:${line}`);
+}
+
 function linksElement(number) {
   const q = quantities[number];
-  const f = page.functions[steps[q.made[0]].function];
   const row = (title, parts) => el("div", { class: "links" }, el("span", { class: "what" }, title), el("span", {}, parts));
   const listed = (parts) => parts.flatMap((part, i) => (i ? [", ", part] : [part]));
-  const found = [row("made by", [el("a", {
-    href: `#${encodeURIComponent(q.name)}&source`, title: "Show the line in the source",
-  }, `${f.name}, ${f.file}:${q.made[1]}`)])];
+  const found = [row("made by", [lineLink(q, "source", q.made),
+    ...(q.returned ? [" from ", lineLink(q, "returned", q.returned)] : [])])];
   if (q.inputs.length) {
     found.push(row("from", listed(q.inputs.map((input) => (typeof input === "number"
       ? quantityLink(input)

@@ -16,6 +16,17 @@ quantities.forEach((q, i) => {
   for (const input of q.inputs) if (typeof input === "number") quantities[input].users.push(i);
 });
 
+// Where an array was computed, if it got its name only after a function had returned it: the line
+// of the innermost return, as [step, line].
+steps.forEach((step, number) => {
+  for (const [line, name, ref] of step.named) {
+    if (name === "" && typeof ref === "number") quantities[ref].returned = [number, line];
+  }
+});
+quantities.forEach((q) => {
+  if (q.returned && q.returned[0] <= q.made[0]) delete q.returned; // it only went on from there
+});
+
 // The steps that a step called, by the line that called them.
 steps.forEach((step) => { step.calls = new Map(); });
 steps.forEach((step, i) => {

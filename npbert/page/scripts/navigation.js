@@ -3,7 +3,7 @@
 const current = { section: null, number: null, open: false };
 const main = document.querySelector("main");
 
-// Go to a quantity. The address says where: one can go back, and send it to somebody.
+// Go to a quantity; `source` shows its line, or another that is given as [step, line]. The address says where: one can go back, and send it to somebody.
 function go(number, { open = false, source = false, replace = false } = {}) {
   current.number = number;
   current.open = open;
@@ -15,13 +15,14 @@ function arrive(source) {
   const q = quantities[current.number];
   const changed = current.section !== q.section;
   current.section = q.section;
-  const grown = unfoldTo(current.number);
+  const place = Array.isArray(source) ? source : q.made;
+  const grown = unfoldTo(place[0]);
   if (large.open && !current.open) large.close();
   if (source) setPane("source");
   else if (main.dataset.pane === "source" && getComputedStyle(valuesPane).display === "none" && !current.open) setPane("values");
   if (changed) show();
   else if (grown) renderSource(sections[sectionOf.get(current.section)]);
-  markLines(current.number, true);
+  markLines(current.number, true, place);
   markCard(current.number, true);
   if (current.open) openLarge(current.number);
 }
@@ -126,7 +127,8 @@ function readHash() {
   }
   current.number = number;
   current.open = parts.includes("open");
-  arrive(parts.includes("source"));
+  arrive(parts.includes("source") ? quantities[number].made
+    : parts.includes("returned") && quantities[number].returned);
   writeHash(false);
 }
 

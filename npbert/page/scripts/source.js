@@ -177,15 +177,18 @@ function parameterChip(name, parameter, shape, isArgument) {
 }
 
 // Mark the line that made the present quantity and those that use it; scroll to the first.
-function markLines(number, scroll) {
+function markLines(number, scroll, place) {
   sourcePane.querySelectorAll(".now, .uses").forEach((element) => element.classList.remove("now", "uses"));
   sourcePane.querySelectorAll(".chip[aria-current]").forEach((element) => element.removeAttribute("aria-current"));
   if (number === null) return;
   const q = quantities[number];
   for (const user of q.users) {
-    for (const line of lineElements.get(quantities[user].made.join(":")) || []) line.classList.add("uses");
+    const { made, returned } = quantities[user];
+    for (const place of [made, returned]) {
+      for (const line of (place && lineElements.get(place.join(":"))) || []) line.classList.add("uses");
+    }
   }
-  const lines = lineElements.get(q.made.join(":")) || [];
+  const lines = lineElements.get((place || q.made).join(":")) || [];
   for (const line of lines) {
     line.classList.remove("uses");
     line.classList.add("now");
@@ -194,11 +197,11 @@ function markLines(number, scroll) {
   if (scroll && lines.length) scrollTo(sourcePane, lines[0]);
 }
 
-// Unfold what the line of a quantity lies in.
-function unfoldTo(number) {
-  const first = firstCalls(sections[sectionOf.get(quantities[number].section)]);
+// Unfold a step and what it lies in.
+function unfoldTo(inner) {
+  const first = firstCalls(sections[sectionOf.get(steps[inner].section)]);
   let changed = false;
-  for (let step = quantities[number].made[0]; step !== null; step = steps[step].caller) {
+  for (let step = inner; step !== null; step = steps[step].caller) {
     if (!isUnfolded(step, first)) {
       unfolded.set(step, true);
       changed = true;
