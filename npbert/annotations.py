@@ -65,8 +65,14 @@ def annotation(name: str, trace: Trace, model: PreTrainedModel) -> Annotation:
 
 
 def code_of(quantity: Quantity) -> str:
-    """Return the statement that computes a quantity; "x = ..." for what a caller wrote for x."""
+    """Return the statement that computes a quantity; "x = ..." for what a caller wrote for x.
+
+    Of functions that return what another one gives, that of the innermost.
+    """
     statement, name = statement_of(quantity), quantity.name.rpartition(".")[2]
+    if isinstance(statement, ast.Return) and quantity.origin:
+        _, file, line = quantity.origin
+        return source_of(file, statements_of(str(PACKAGE / file))[line])
     if not isinstance(statement, ast.FunctionDef):
         # Of a, b = f(x), f(y) what is said of b.
         parts = dict(assignments(statement))

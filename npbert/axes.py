@@ -42,7 +42,7 @@ class Reader:
 
     def __init__(self, trace: Trace, model: PreTrainedModel) -> None:
         self.trace = trace
-        B, T = trace["inputs.token_type_ids"].shape
+        B, T = trace[0].shape[:2]  # of the ids, or of what is there in their place
         self.sizes = sizes(model) | {"B": B, "T": T}
         self.parameters = parameter_letters(model)
         self.found: dict[str, Letters | None] = {}

@@ -36,6 +36,7 @@ import numpy as np
 
 from npbert import backend, heads, kernels, ops, params
 from npbert.inputs import Inputs
+from npbert.letters import family_of
 from npbert.models import PreTrainedModel
 from npbert.statements import assignments, called_name, statements_of
 
@@ -51,6 +52,8 @@ class Quantity:
     arguments  what that function was called with: an argument's name -> the name of the quantity or
                of the parameter that it was given, for `p` that of the node
     caller     the statement that called the function: its function, file, line
+    origin     the statement that made the array, where it was only handed on since: function, file,
+               line of the innermost `return`
     aliases    other names that the same array goes by
     """
 
@@ -62,6 +65,7 @@ class Quantity:
     inputs: tuple[str, ...] = ()
     arguments: dict[str, str] = field(default_factory=dict)
     caller: tuple[str, str, int] | None = None
+    origin: tuple[str, str, int] | None = None
     aliases: list[str] = field(default_factory=list)
 
     @property
@@ -179,14 +183,14 @@ class Recorder:
     def __init__(
         self, model: PreTrainedModel, visit: Callable[[Quantity, np.ndarray], None] | None = None
     ) -> None:
-        family = inspect.getfile(type(model))
-        files = [family, *(inspect.getfile(module) for module in (ops, kernels, heads))]
+        files = [inspect.getfile(module) for module in (family_of(model), ops, kernels, heads)]
         self.statements = {file: statements_of(file) for file in files}
         self.visit = visit
         self.trace = Trace()
         self.calls: dict[FrameType, Call] = {}
         self.names: dict[int, str] = {}  # of every array seen so far, by id
         self.kept: list[np.ndarray] = []  # those arrays, so that no other can get their id
+        self.origins: dict[int, tuple[str, str, int]] = {}  # where an array was returned first
         self.parameters: set[int] = set()
         self.memory: list[tuple[int, int, str]] = []  # of the parameters: start, end, name
         for name, array in params.flatten(model.params):
@@ -244,8 +248,8 @@ class Recorder:
         for name, value in values.items():
             if isinstance(value, Inputs):
                 for part, array in vars(value).items():
-                    if isinstance(array, np.ndarray) and not self.is_known(array):
-                        self.add(joined("inputs", part), array, call, [])
+                    if isinstance(array, np.ndarray):
+                        self.bind(joined("inputs", part), array, None, call)
             elif isinstance(value, np.ndarray) and not is_method:
                 if not self.is_known(value):
                     self.add(joined(scope, name), value, call, self.sources_of_argument(name, call))
@@ -267,6 +271,8 @@ class Recorder:
         if isinstance(expression, ast.Tuple) and len(expression.elts) == len(values):
             parts = [*expression.elts]
         arrays = [(a, part) for a, part in zip(values, parts) if isinstance(a, np.ndarray)]
+        for array, _ in arrays:
+            self.origins.setdefault(id(array), call.place)
         if arrays and call.module:
             self.bind(call.module, *arrays[0], call)
         if call.caller:
@@ -296,7 +302,8 @@ class Recorder:
         """Note a quantity."""
         caller = call.caller.place if call.caller else None
         sources = tuple(dict.fromkeys(inputs))
-        quantity = Quantity(name, array, *call.place, sources, call.arguments, caller)
+        origin = self.origins.get(id(array))
+        quantity = Quantity(name, array, *call.place, sources, call.arguments, caller, origin)
         if self.visit:
             self.visit(quantity, array)
         quantity.value = array.copy()

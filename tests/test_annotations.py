@@ -108,6 +108,15 @@ def test_sizes_that_are_alike_are_not_confused(name, head):
         assert annotated.axes == found[quantity.name].axes, quantity
 
 
+def test_a_class_of_ones_own():
+    class Mine(npbert.BertModel):
+        pass
+
+    model = model_of_all_sizes("Bert", Mine)
+    check_axes(traced(model), model)
+    assert len(traced(model)) > 30
+
+
 def test_axes_where_sizes_say_nothing():
     recorded = npbert.trace(small_model("ConvBert"), [[2, 31, 7, 3]])
     layer = "convbert.encoder.layer.1.attention.self"
@@ -166,14 +175,25 @@ def test_a_module_without_a_legend():
         ("query", "return x @ p.weight.T + p.bias"),
         ("attend.key", "key = split_heads(key, H)"),
         ("attend.probs", "probs = softmax(masked_scores)"),
+        ("", "return mixed.reshape(B, T, D), probs"),
         ("mixed", "mixed = np.concatenate([far, near], axis=2)"),
     ],
 )
 def test_the_statement_that_computes_a_quantity(name, code):
     model = small_model("ConvBert")
     recorded = npbert.trace(model, [[2, 31, 7, 3]])
-    found = annotation(f"convbert.encoder.layer.0.attention.self.{name}", recorded, model)
-    assert found.code == code
+    name = f"convbert.encoder.layer.0.attention.self.{name}".rstrip(".")
+    assert annotation(name, recorded, model).code == code
+
+
+def test_functions_that_hand_on_what_others_return():
+    model = small_model("MobileBert", "Model")
+    recorded = npbert.trace(model, [[2, 31, 7, 3]])
+    assert annotation("embeddings", recorded, model).code == "return x * p.weight + p.bias"
+    model = small_model("Bert", "Model")
+    recorded = npbert.trace(model, [[2, 31, 7, 3]])
+    code = "return centred / np.sqrt(variance + eps) * weight + bias"
+    assert annotation("embeddings", recorded, model).code == code
 
 
 def test_statements_of_several_lines_and_names():

@@ -163,6 +163,21 @@ def test_other_names_of_a_quantity():
     assert recorded["bert.encoder.layer.0"] is norm  # what the layer gives
 
 
+def test_an_array_that_is_given_twice_has_both_names():
+    ids = np.array([[1, 0, 1]])
+    recorded = npbert.trace(small_model("Bert"), ids, token_type_ids=ids)
+    assert recorded["inputs.token_type_ids"] is recorded["inputs.input_ids"]
+
+
+def test_a_quantity_knows_how_its_function_was_called():
+    recorded = npbert.trace(small_model("Bert"), IDS)
+    query = recorded["bert.encoder.layer.0.attention.self.query"]
+    assert query.arguments == {"x": "bert.embeddings.LayerNorm", "p": query.name}
+    assert query.caller[:2] == ("self_attention", "bert.py")
+    norm = recorded["bert.embeddings.LayerNorm"]
+    assert norm.function == "layer_norm" and norm.origin[0] == "normalise"
+
+
 def test_a_layer_is_what_its_outermost_function_returns():
     recorded = npbert.trace(small_model("MobileBert"), IDS)
     layer = recorded["mobilebert.encoder.layer.1"]
