@@ -37,7 +37,6 @@ def collect(reading: Reading) -> dict[str, Any]:
         "model": {
             "name": reading.name,
             "class": type(model).__name__,
-            "file": f"{type(model).__module__.rpartition('.')[2]}.py",
             "parameters": model.num_parameters(),
             "dtype": str(model.dtype),
             "layers": model.config.num_hidden_layers,

@@ -77,7 +77,9 @@ def steps_for(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
         return -(-shape[axis] // steps[axis])
 
     while np.prod([left(axis) for axis in range(len(shape))], dtype=float) > most:
-        steps[max(range(len(shape)), key=left)] += 1
+        longest = max(left(axis) for axis in range(len(shape)))
+        for axis in range(len(shape)):  # both axes of tokens by tokens alike
+            steps[axis] += left(axis) == longest
     return tuple(steps)
 
 

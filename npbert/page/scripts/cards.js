@@ -89,7 +89,7 @@ function linksElement(number) {
   const row = (title, parts) => el("div", { class: "links" }, el("span", { class: "what" }, title), el("span", {}, parts));
   const listed = (parts) => parts.flatMap((part, i) => (i ? [", ", part] : [part]));
   const found = [row("made by", [lineLink(q, "source", q.made),
-    ...(q.returned ? [" from ", lineLink(q, "returned", q.returned)] : [])])];
+    ...(q.returned ? [", computed in ", lineLink(q, "returned", q.returned)] : [])])];
   if (q.inputs.length) {
     found.push(row("from", listed(q.inputs.map((input) => (typeof input === "number"
       ? quantityLink(input)

@@ -208,7 +208,8 @@ function writeValues() {
       if (Number.isNaN(value)) continue;
       const [r, g, b] = colourOf(q, value);
       context.fillStyle = 0.3 * r + 0.59 * g + 0.11 * b > 130 ? "#16181d" : "#f4f6fb";
-      const text = q.scale && Math.abs(value) < 100 ? value.toFixed(2).replace(/^-(0\.00)$/, "$1") : shown(value);
+      const text = q.scale && q.limit >= 0.1 && Math.abs(value) < 100
+        ? value.toFixed(2).replace(/^-(0\.00)$/, "$1") : shown(value, 2);
       context.fillText(text.replace("-", "−"), (column + 0.5) * cellWidth, (row + 0.5) * cellHeight);
     }
   }
