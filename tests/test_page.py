@@ -16,7 +16,7 @@ from conftest import VOCABULARY
 import npbert
 from npbert.page import collecting, make_page, rendering, values
 from npbert.page.collecting import collect
-from npbert.page.reading import read
+from npbert.page.reading import Reading, read
 from npbert.page.source import function_source, functions_of, marked_lines
 
 TEXT = "the [MASK] sat on the mat."
@@ -189,6 +189,59 @@ def test_what_is_too_much_is_cut_and_keeps_its_statistics(data, checkpoint, monk
         np.testing.assert_allclose(unpacked(q), kept, rtol=1e-3, atol=1e-6)
 
 
+SMALL = dict(
+    vocab_size=len(VOCABULARY), hidden_size=16, num_attention_heads=2, intermediate_size=8,
+    max_position_embeddings=12,
+)  # fmt: skip
+OPTIONS = {
+    "Bert": {},
+    "ConvBert": dict(embedding_size=8),
+    "MobileBert": dict(embedding_size=8, intra_bottleneck_size=8, num_feedforward_networks=2),
+    "SqueezeBert": dict(embedding_size=16),
+}
+CLASSES = [
+    (family, name.removeprefix(family), 1)
+    for family in OPTIONS
+    for name in npbert.__all__
+    if re.fullmatch(rf"{family}(Model|For\w+)(?<!Output)", name)
+]
+
+
+@pytest.mark.parametrize(
+    "family, head, layers", [*CLASSES, *((family, "ForMaskedLM", 0) for family in OPTIONS)]
+)
+def test_every_class(family, head, layers, checkpoint):
+    """Every quantity belongs to a section and to a line in it that ran."""
+    config = getattr(npbert, f"{family}Config")(
+        **SMALL, **OPTIONS[family], num_hidden_layers=layers
+    )
+    model = getattr(npbert, family + head)(config)
+    ids = np.array([[2, 5, 6, 3], [2, 7, 3, 0]])
+    inputs = {"input_ids": ids, "attention_mask": (ids > 0).astype(int)}
+    if head == "ForMultipleChoice":
+        inputs = {name: array[None] for name, array in inputs.items()}
+    tokenizer = npbert.AutoTokenizer.from_pretrained(checkpoint)
+    tokens = [tokenizer.convert_ids_to_tokens(row) for row in ids.tolist()]
+    data = collect(Reading("small", model, tokenizer, ["a"], inputs, tokens))
+    assert [s["key"] for s in data["sections"]] == ["start", *map(str, range(layers)), "end"]
+    check_places(data)
+    json.dumps(data, allow_nan=False)
+
+
+def check_places(data):
+    for number, q in enumerate(data["quantities"]):
+        step, line = q["made"]
+        assert data["steps"][step]["section"] == q["section"]
+        refs = [ref for each, _, ref, *_ in data["steps"][step]["named"] if each == line]
+        assert number in refs, q["name"]
+        f = data["functions"][data["steps"][step]["function"]]
+        assert line == f["first"] or line in data["steps"][step]["ran"], q["name"]
+    shown = {i for section in data["sections"] for i in section["roots"]}
+    for i, step in enumerate(data["steps"]):  # each is a root, or is called by a line that is shown
+        above = data["steps"][step["caller"]] if step["caller"] is not None else None
+        assert i in shown or (above["section"] == step["section"] and step["at"] in above["ran"])
+
+
 # ---- source --------------------------------------------------------------------------------
 
 
@@ -258,15 +311,6 @@ def test_the_line_of_every_name_has_that_name_on_it(data):
                 assert re.search(rf"\b{name}\b", text), (f["name"], line, name)
             named += 1
     assert named > 80
-
-
-def test_every_quantity_belongs_to_a_line_that_shows_it(data):
-    for number, q in enumerate(data["quantities"]):
-        step, line = q["made"]
-        refs = [ref for each, _, ref, *_ in data["steps"][step]["named"] if each == line]
-        assert number in refs, q["name"]
-        f = data["functions"][data["steps"][step]["function"]]
-        assert line == f["first"] or line in data["steps"][step]["ran"], q["name"]
 
 
 def test_an_argument_without_a_name_comes_from_the_line_of_the_call(data):

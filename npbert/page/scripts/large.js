@@ -137,7 +137,9 @@ function layLarge() {
   inner.style.height = `${height}px`;
   frame.style.gridTemplateColumns = `${leftWidth}px ${width}px`;
   frame.style.gridTemplateRows = `${topHeight}px ${height}px`;
-  corner.textContent = "";
+  // A row of tokens by tokens is what one token sees.
+  const both = [matrix.rowAxis, matrix.columnAxis].every((axis) => letterOf(q, axis) === "T");
+  corner.textContent = !both ? "" : matrix.rowAxis < matrix.columnAxis ? "looks at →" : "is seen by →";
   Object.assign(largeParts, { matrix, cellWidth: width / matrix.columns, cellHeight: height / matrix.rows });
   edge(left, leftWidth, height, ink, (context) => {
     context.textAlign = "right";
