@@ -11,7 +11,7 @@ from typing import Any
 HERE = Path(__file__).parent
 
 # In this order: each may use what stands before it.
-SCRIPTS = ("data", "colours", "heatmaps", "source", "cards", "large", "search", "navigation")
+SCRIPTS = ("data", "colours", "heatmaps", "edges", "source", "cards", "large", "search", "navigation")
 STYLES = ("page", "source", "cards", "large")
 
 

@@ -53,6 +53,22 @@ function tableOf(q) {
   return tables[q.signed ? "signed" : "sizes"][isDark() ? "dark" : "light"];
 }
 
+// A strip of all colours; it follows the theme, as the canvases do.
+function rampElement(q) {
+  return el("i", { class: `ramp ${q.signed ? "signed" : "sizes"}` });
+}
+
+function setRamps() {
+  for (const kind of ["signed", "sizes"]) {
+    const table = tableOf({ signed: kind === "signed" });
+    const stops = Array.from({ length: 17 }, (_, i) => {
+      const from = 4 * Math.round((i / 16) * (STEPS - 1));
+      return `rgb(${table[from]}, ${table[from + 1]}, ${table[from + 2]})`;
+    });
+    document.documentElement.style.setProperty(`--ramp-${kind}`, `linear-gradient(90deg, ${stops.join(", ")})`);
+  }
+}
+
 function colourIndex(q, value) {
   const t = q.signed ? value / q.limit / 2 + 0.5 : value / q.limit;
   return Math.min(STEPS - 1, Math.max(0, Math.round(t * (STEPS - 1))));

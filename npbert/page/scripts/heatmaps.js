@@ -66,31 +66,6 @@ function matrixOf(q, at = {}) {
   };
 }
 
-// What stands at the edge beside place i of an axis: a word piece, a label or the number.
-function edgeLabel(q, axis, i) {
-  if (axis < 0) return "";
-  const letter = letterOf(q, axis);
-  const number = q.steps ? i * q.steps[axis] : i;
-  const rows = page.tokens;
-  if (letter === ALL_TOKENS) {
-    const T = rows[0].length;
-    const row = rows[Math.floor(number / T)];
-    return row ? row[number % T] : String(number);
-  }
-  if (isTokens(letter)) {
-    const batch = q.axes.indexOf("B");
-    const row = rows[batch < 0 || q.shape[batch] === 1 ? Math.min(choice.row, rows.length - 1)
-      : axis === batch ? 0 : placeOn(q, batch)] || rows[0];
-    const before = (q.shape[axis] - row.length) / 2; // zeros on both sides, in padded ones
-    return row[number - before] || "·";
-  }
-  if (letter === "L" && page.labels.length === q.shape[axis]) return page.labels[number];
-  return String(number);
-}
-
-const hasWords = (q, axis) => axis >= 0
-  && (isTokens(letterOf(q, axis)) || (letterOf(q, axis) === "L" && page.labels.length > 0));
-
 // Draw the matrix, one pixel for an entry, then stretched; masked places stay clear.
 function paint(canvas, q, width, height, at) {
   const matrix = matrixOf(q, at);
@@ -136,31 +111,57 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "300px" });
 
+const LABELS = 16; // so many word pieces stand beside a small heatmap, if there are no more
+const SIDE = 50; // pixels for them
+
 function smallSize(q, kind) {
   const shape = keptShape(q);
   const [rowAxis, columnAxis] = shownAxes(q);
   const rows = rowAxis < 0 ? 1 : shape[rowAxis];
   const columns = columnAxis < 0 ? 1 : shape[columnAxis];
   const between = (least, size, most) => Math.round(Math.min(most, Math.max(least, size)));
-  if (kind === "chip") return rows === columns ? [18, 18] : [between(10, columns, 44), between(8, rows, 18)];
-  const cell = rows === columns ? between(1, 120 / rows, 12) : 9;
-  return [between(14, columns * cell, 228), between(14, rows * cell, 120)];
+  if (kind === "chip") return [rows === columns ? 18 : between(10, columns, 44), rows === columns ? 18 : between(8, rows, 18)];
+  const left = hasWords(q, rowAxis) && rows <= LABELS ? SIDE : 0;
+  const top = hasWords(q, columnAxis) && columns <= LABELS ? SIDE : 0;
+  const cell = rows === columns ? between(1, 130 / rows, 12) : 10;
+  return [between(14, columns * cell, 228 - left), between(14, rows * cell, left ? 160 : 120), left, top];
 }
 
 function smallMap(number, kind) {
   const q = quantities[number];
   const canvas = el("canvas", { class: `map map-${kind}`, "aria-hidden": "true" });
+  const [width, height, left, top] = smallSize(q, kind);
   canvas.quantity = q;
   canvas.kind = kind;
-  const [width, height] = smallSize(q, kind);
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
   watcher.observe(canvas);
-  return canvas;
+  if (!left && !top) return canvas;
+  canvas.left = el("canvas", { class: "left-edge" });
+  canvas.top = el("canvas", { class: "top-edge" });
+  canvas.left.width = canvas.top.width = 0; // until they are drawn
+  return el("span", { class: "labelled", style: `grid-template:${top || 0}px ${height}px / ${left || 0}px ${width}px`, "aria-hidden": "true" },
+    el("i", {}), canvas.top, canvas.left, canvas);
 }
 
 function drawSmall(canvas) {
-  paint(canvas, canvas.quantity, ...smallSize(canvas.quantity, canvas.kind));
+  const q = canvas.quantity;
+  const [width, height, left, top] = smallSize(q, canvas.kind);
+  const matrix = paint(canvas, q, width, height);
+  if (!canvas.left) return;
+  const ink = getComputedStyle(canvas).color;
+  const labels = (axis, count) => Array.from({ length: count }, (_, i) => edgeLabel(q, axis, i));
+  if (left) {
+    edge(canvas.left, left, height, ink, 9, (context) => {
+      context.textAlign = "right";
+      eachLabel(labels(matrix.rowAxis, matrix.rows), height, 8, (text, middle) => context.fillText(clipped(context, text, left - 5), left - 4, middle));
+    });
+  }
+  if (top) {
+    edge(canvas.top, width, top, ink, 9, (context) => {
+      eachLabel(labels(matrix.columnAxis, matrix.columns), width, 8, (text, middle) => upright(context, text, middle, top - 4, top - 5));
+    });
+  }
 }
 
 function redraw() {

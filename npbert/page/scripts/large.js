@@ -108,14 +108,12 @@ function allHeads(q) {
 
 // ---- drawing --------------------------------------------------------------------------------
 
-const SMALL_TEXT = "11px ui-sans-serif, system-ui, sans-serif";
-
 function layLarge() {
   const { q, frame, corner, top, left, map, inner, scale } = largeParts;
   const matrix = matrixOf(q);
   const ink = getComputedStyle(largeParts.readout).color;
   const measure = document.createElement("canvas").getContext("2d");
-  measure.font = SMALL_TEXT;
+  measure.font = font(11);
   const labels = (axis, count) => Array.from({ length: count }, (_, i) => edgeLabel(q, axis, i));
   const rowLabels = labels(matrix.rowAxis, matrix.rows);
   const columnLabels = labels(matrix.columnAxis, matrix.columns);
@@ -139,59 +137,25 @@ function layLarge() {
   frame.style.gridTemplateRows = `${topHeight}px ${height}px`;
   // A row of tokens by tokens is what one token sees.
   const both = [matrix.rowAxis, matrix.columnAxis].every((axis) => letterOf(q, axis) === "T");
-  corner.textContent = !both ? "" : matrix.rowAxis < matrix.columnAxis ? "looks at →" : "is seen by →";
+  corner.textContent = !both ? "" : matrix.rowAxis < matrix.columnAxis ? "sees →" : "seen by →";
   Object.assign(largeParts, { matrix, cellWidth: width / matrix.columns, cellHeight: height / matrix.rows });
-  edge(left, leftWidth, height, ink, (context) => {
+  edge(left, leftWidth, height, ink, 11, (context) => {
     context.textAlign = "right";
     eachLabel(rowLabels, height, 10.5, (text, middle) => context.fillText(clipped(context, text, leftWidth - 12), leftWidth - 7, middle));
   });
-  edge(top, width, topHeight, ink, (context) => {
+  edge(top, width, topHeight, ink, 11, (context) => {
     eachLabel(columnLabels, width, words ? 10.5 : 34, (text, middle) => {
       if (!words) {
         context.textAlign = middle < 8 ? "left" : "center";
         context.fillText(text, middle < 8 ? 0 : middle, topHeight - 9);
         return;
       }
-      context.save();
-      context.translate(middle, topHeight - 6);
-      context.rotate(-Math.PI / 2);
-      context.textAlign = "left";
-      context.fillText(clipped(context, text, topHeight - 10), 0, 0);
-      context.restore();
+      upright(context, text, middle, topHeight - 6, topHeight - 10);
     });
   });
   writeValues();
   drawScale(scale, q);
   showCell();
-}
-
-function edge(canvas, width, height, ink, draw) {
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  context.font = SMALL_TEXT;
-  context.textBaseline = "middle";
-  context.fillStyle = ink;
-  draw(context);
-}
-
-// Every label, or every n-th where there is no room for all.
-function eachLabel(labels, length, room, draw) {
-  const size = length / labels.length;
-  let every = Math.max(1, Math.ceil(room / size));
-  if (every > 1) every = [2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 256, 512].find((n) => n >= every) || every;
-  labels.forEach((text, i) => { if (i % every === 0) draw(text, (i + 0.5) * size); });
-}
-
-function clipped(context, text, room) {
-  if (context.measureText(text).width <= room) return text;
-  let end = text.length;
-  while (end > 1 && context.measureText(`${text.slice(0, end)}…`).width > room) end--;
-  return `${text.slice(0, end)}…`;
 }
 
 // In cells with room for it, the values themselves.
@@ -233,13 +197,9 @@ function drawScale(element, q) {
     const from = 4 * Math.round((i + 0.5) / BINS * (STEPS - 1));
     return el("i", { style: `height:${count ? Math.max(3, 100 * Math.sqrt(count / most)).toFixed(1) : 0}%;background:rgb(${table[from]} ${table[from + 1]} ${table[from + 2]})` });
   }));
-  const stops = Array.from({ length: 17 }, (_, i) => {
-    const from = 4 * Math.round(i / 16 * (STEPS - 1));
-    return `rgb(${table[from]} ${table[from + 1]} ${table[from + 2]})`;
-  });
   const beyond = (side, is) => (is ? `${side} ` : "");
   element.replaceChildren(...[bars,
-    el("div", { class: "ramp", style: `background:linear-gradient(90deg, ${stops.join(",")})` }),
+    rampElement(q),
     el("div", { class: "ticks" },
       el("span", {}, beyond("≤", q.signed && q.min < low * 1.001), shown(low)),
       el("span", {}, shown((low + q.limit) / 2)),

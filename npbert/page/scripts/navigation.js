@@ -117,9 +117,9 @@ function writeHash(push) {
 
 function readHash() {
   const [name, ...parts] = location.hash.slice(1).split("&");
-  let number = 0;
+  let number = current.number || 0;
   try {
-    number = numberOf.get(decodeURIComponent(name)) || 0;
+    number = numberOf.get(decodeURIComponent(name)) ?? number;
   } catch (error) { /* not a name that this page wrote */ }
   for (const part of parts) {
     const [key, value] = part.split("=");
@@ -208,6 +208,7 @@ function flipTheme() {
 }
 
 function recolour() {
+  setRamps();
   redraw();
   if (large.open) show();
 }
@@ -216,6 +217,12 @@ darkQuery.addEventListener("change", recolour);
 document.getElementById("theme").addEventListener("click", flipTheme);
 document.getElementById("ask").addEventListener("click", () => openHelp());
 window.addEventListener("resize", () => { if (large.open) layLarge(); });
+
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  setPane("values");
+  cards.get(current.number).focus();
+});
 
 const help = document.getElementById("help");
 const KEYS = [
@@ -267,6 +274,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+setRamps();
 renderHeading();
 renderTokens();
 readHash();
