@@ -96,6 +96,7 @@ class Reader:
         """Tell whether a heatmap shows more than one colour, as soon as it is drawn."""
         return self.wait(
             """const canvas = arguments[0];
+            if (!canvas.width) return false;
             const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
             return new Set(new Uint32Array(all.data.buffer)).size > 2;""",
             element,

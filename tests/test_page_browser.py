@@ -70,9 +70,13 @@ def test_open_step_to_layer_2_open_a_heatmap_follow_a_link(reader, pages, record
     shown = [card.get_attribute("aria-label") for card in reader.all(".card")]
     assert shown == [name for name in recorded.names() if ".layer.2." in name]
 
+    reader.run("arguments[0].scrollIntoView()", reader.card(PROBS))
+    for canvas in reader.card(PROBS).find_elements("css selector", ".thumb canvas"):
+        assert reader.is_drawn(canvas)  # word pieces along both edges, and the values
     reader.card(PROBS).find_element("css selector", ".thumb").click()
     assert reader.one("#large").get_attribute("open") is not None
-    assert reader.is_drawn(reader.one("#large canvas.whole"))
+    for canvas in ("whole", "left-edge", "top-edge"):
+        assert reader.is_drawn(reader.one(f"#large canvas.{canvas}"))
     value = recorded[PROBS].value[0, 0]
     words = point_at(reader, row=2, column=5, rows=12, columns=12)
     assert words == ["children", "[MASK]"]
@@ -262,7 +266,7 @@ def test_no_window_is_too_narrow(reader, pages, size):
         reader.wait(CURRENT + " === arguments[0]", name)
         assert reader.run("return document.documentElement.scrollWidth") == size[0]
         assert reader.run(overflow, "#source", "#values", "body") == []
-        assert reader.is_drawn(reader.card(name).find_element("css selector", "canvas"))
+        assert reader.is_drawn(reader.card(name).find_element("css selector", "canvas.map"))
 
 
 def test_a_narrow_window_shows_one_pane(reader, pages):

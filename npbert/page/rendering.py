@@ -11,8 +11,8 @@ from typing import Any
 HERE = Path(__file__).parent
 
 # In this order: each may use what stands before it.
-SCRIPTS = ("data", "colours", "heatmaps", "edges", "source", "cards", "large", "search", "navigation")
-STYLES = ("page", "source", "cards", "large")
+SCRIPTS = "data colours heatmaps edges source cards large search navigation".split()
+STYLES = "page source cards large".split()
 
 
 def render(data: dict[str, Any]) -> str:
