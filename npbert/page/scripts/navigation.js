@@ -238,13 +238,13 @@ function openHelp() {
       el("button", { type: "button", "aria-label": "Close (Esc)", onclick: () => help.close() }, "✕")),
     el("p", {}, "On the left stands the source of the forward pass as it ran, every call below the line that made it; "
       + "lines that did not run are pale. On the right stand the values, in computing order. "
-      + "The bar marks the line that made the chosen quantity, the dotted one those that use it."),
+      + "The bar marks the line that made the chosen quantity, the dotted one those that use it. A narrow window shows one of the two at a time."),
     el("h3", {}, "Keys"),
     el("table", {}, KEYS.map(([key, meaning]) => el("tr", {}, el("th", { scope: "row" }, key.split("  ").flatMap((each, i) => [i ? " " : "", el("kbd", {}, each)])), el("td", {}, meaning)))),
     el("h3", {}, "Axes"),
     el("table", {}, Object.entries(page.legend).map(([letter, meaning]) => el("tr", {}, el("th", { scope: "row" }, letter), el("td", {}, meaning)))),
     el("h3", {}, "Colours and numbers"),
-    el("p", {}, "Signed values run from blue through white to red, with zero in the middle; shares and sizes from light to dark. "
+    el("p", {}, "Signed values run from blue to red, with zero between them, as pale as the page; what is never negative runs from pale to strong. "
       + "Where a few values lie far outside, the scale ends before them and says so. "
       + "Mean, spread (standard deviation), min and max are those of all values; masked scores do not count. "
       + "Single values are exact to about three digits."),
