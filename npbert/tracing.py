@@ -23,6 +23,7 @@ called probs by its caller, too. Parameters, and views of them, are not quantiti
 from __future__ import annotations
 
 import ast
+import bisect
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -133,12 +134,16 @@ def trace(
     """
     if not isinstance(model, PreTrainedModel):
         raise ValueError(f"trace takes a model, {type(model).__name__} given")
-    recorder, run = Recorder(model, visit), cast(Callable, model)
+    return listen(Recorder(model, visit), model, *arguments, **named_arguments)
+
+
+def listen(recorder: Recorder, model: PreTrainedModel, *arguments: Any, **named: Any) -> Trace:
+    """Run a model as `trace` does, while a recorder listens that may note more than quantities."""
     backend_before, trace_before = backend.chosen_backend(), sys.gettrace()
     backend.set_backend("numpy")
     sys.settrace(recorder.on_call)
     try:
-        recorder.trace.output = run(*arguments, **named_arguments)
+        recorder.trace.output = cast(Callable, model)(*arguments, **named)
     finally:
         sys.settrace(trace_before)
         backend.set_backend(backend_before)
@@ -176,7 +181,7 @@ class Recorder:
     """Listens to the lines of the family's file, of the operations and of the heads."""
 
     def __init__(
-        self, model: PreTrainedModel, visit: Callable[[Quantity, np.ndarray], None] | None
+        self, model: PreTrainedModel, visit: Callable[[Quantity, np.ndarray], None] | None = None
     ) -> None:
         files = [inspect.getfile(module) for module in (family_of(model), ops, kernels, heads)]
         self.statements = {file: statements_of(file) for file in files}
@@ -187,9 +192,13 @@ class Recorder:
         self.kept: list[np.ndarray] = []  # those arrays, so that no other can get their id
         self.origins: dict[int, tuple[str, str, int]] = {}  # where an array was returned first
         self.parameters: set[int] = set()
+        self.memory: list[tuple[int, int, str]] = []  # of the parameters: start, end, name
         for name, array in params.flatten(model.params):
             self.names.setdefault(id(array), name)
             self.parameters.add(id(array))
+            start = array.__array_interface__["data"][0]
+            self.memory.append((start, start + array.nbytes, self.names[id(array)]))
+        self.memory.sort()
         self.body = model.base_model_prefix
         self.has_begun = False  # what runs before the body checks the arguments
 
@@ -307,15 +316,15 @@ class Recorder:
         """Tell whether an array has a name already, or is a view of a parameter."""
         if id(array) in self.names:
             return True
-        owner = array
-        while isinstance(owner.base, np.ndarray):
-            owner = owner.base
-            if id(owner) in self.parameters:
-                self.names[id(array)] = self.names[id(owner)]
-                self.parameters.add(id(array))
-                self.kept.append(array)
-                return True
-        return False
+        # By its place in memory: of what was read from a file, NumPy calls the file the base.
+        start = array.__array_interface__["data"][0]
+        place = bisect.bisect(self.memory, (start, sys.maxsize, "")) - 1
+        if place < 0 or start >= self.memory[place][1]:
+            return False
+        self.names[id(array)] = self.memory[place][2]
+        self.parameters.add(id(array))
+        self.kept.append(array)
+        return True
 
     # ---- sources: the names of what an array was computed from ----
 

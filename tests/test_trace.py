@@ -247,6 +247,15 @@ def test_parameters_stay_as_they_are():
         np.testing.assert_array_equal(array, before[name])
 
 
+@pytest.mark.parametrize("family", OPTIONS)
+def test_what_is_read_from_a_file_has_the_same_names(family, tmp_path):
+    """Arrays of a file are views of the file, and views of them are views of parameters."""
+    model = small_model(family)
+    model.save_pretrained(tmp_path)
+    loaded = type(model).from_pretrained(tmp_path, dtype=np.float64)
+    assert npbert.trace(loaded, IDS).names() == npbert.trace(model, IDS).names()
+
+
 def test_only_models_are_traced():
     with pytest.raises(ValueError, match="trace takes a model, dict given"):
         npbert.trace({}, IDS)

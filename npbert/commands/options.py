@@ -34,6 +34,7 @@ def make_parser() -> Parser:
         add_next,
         add_embed,
         add_tokenize,
+        add_trace,
         add_models,
         add_convert,
         add_inspect,
@@ -288,6 +289,32 @@ def add_tokenize(commands: Any) -> None:
     command.add_argument("pair", metavar="PAIR", nargs="?", help="a second text")
     command.add_argument("--model", metavar="DIR", help="a checkpoint: directory or shipped name")
     command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_trace(commands: Any) -> None:
+    command = add(
+        commands,
+        "trace",
+        "trace.trace",
+        "write a page that shows every line of a forward pass with its values",
+        "Run a model on a text and write a page on which the forward pass can be followed: the\n"
+        "source line by line as it ran, and what each line computed. The page is one file that\n"
+        "needs no network.",
+        '  npbert trace convbert-tiny "The sky is [MASK]." -o page.html',
+    )
+    command.add_argument("model", metavar="MODEL", help="a checkpoint: directory or shipped name")
+    command.add_argument("text", metavar="TEXT", help="a text")
+    command.add_argument(
+        "more",
+        metavar="SECOND",
+        nargs="*",
+        help="a second text, for a pair; for a multiple-choice model at least two choices",
+    )
+    command.add_argument(
+        "-o", "--output", metavar="FILE", help="the page to write (default: MODEL-trace.html)"
+    )
+    command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
+    add_truncation(command)
 
 
 def add_models(commands: Any) -> None:
