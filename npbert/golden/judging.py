@@ -17,6 +17,9 @@ from npbert.golden.given import Port
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case, Tensor, Tolerance
 
+FAR_OFF = 10.0  # tolerances: from here on a tensor has little to do with the kit's
+ALLOWANCE = 4.0  # how many local tolerances a step may then be off
+
 
 @dataclass
 class Row:
@@ -254,12 +257,16 @@ def judge(step: Step, rows: Mapping[str, Row], case: Case, past: Past) -> Outcom
     if step.given.shape != step.computed.shape:
         return Outcome(False)
     difference = compare(row.tensor, case, step.given, step.computed, sampled=False)
-    # The tolerance was measured for this one step, at the kit's magnitudes. Several steps together
-    # may be off by as much as all since the beginning, and larger values by more.
+    # The tolerance was measured for this one step, at the kit's values. Several steps together may
+    # be off by as much as all since the beginning, larger values by more, and values that have
+    # nothing to do with the kit's may be conditioned worse.
     several = any(n in rows and n not in past.exact for n in step.quantity.inputs)
     usual = row.expected.scale if row.expected else 0.0
     growth = max(1.0, difference.scale / usual) if usual else 1.0
-    tolerance = widened(row.tolerance, several, growth if np.isfinite(growth) else 1.0)
+    growth = growth if np.isfinite(growth) else 1.0
+    if row.expected and row.expected.excess(row.tolerance) > FAR_OFF:
+        growth *= ALLOWANCE
+    tolerance = widened(row.tolerance, several, growth)
     return Outcome(difference.is_within(tolerance, "local"), difference, tolerance)
 
 
