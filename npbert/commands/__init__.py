@@ -6,6 +6,7 @@
     tables.py   results as aligned lines for a terminal
     files.py    tokenize, convert, inspect and models
     golden.py   golden make: a golden kit of a checkpoint
+    golden_check.py  golden check: a port's arrays held against a kit
 
 Nothing is imported before a command needs it: the parser alone is there at once.
 """
