@@ -7,7 +7,6 @@ inputs have the axis of the choices: [B, N, T].
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from npbert import safetensors
-from npbert.golden.manifest import Case
+from npbert.golden.manifest import CASE_NAME, Case
 from npbert.heads import MultipleChoice
 from npbert.inputs import check_shape, flatten_choices, whole_numbers
 from npbert.models import PreTrainedModel
 from npbert.safetensors import naming, short
 
 ARGUMENTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
-NAME = re.compile(r"[A-Za-z0-9_]+")
 CHOICES = 2  # of each question
 LONGEST = 64  # a model with more positions has the case `full` only where it is asked for by name
 
@@ -198,7 +196,7 @@ def read_json_cases(path: Path) -> dict[str, dict[str, Any]]:
 
 def given_case(name: str, arguments: Mapping[str, Any], model: PreTrainedModel) -> CaseInputs:
     """Check one case and return it; raise ValueError that names it."""
-    if not NAME.fullmatch(name):
+    if not CASE_NAME.fullmatch(name):
         raise ValueError(f"case {short.repr(name)}: expected a name of letters, digits and _")
     try:
         return CaseInputs(name, "Inputs that were given.", checked(arguments, model))

@@ -11,6 +11,7 @@ is called in the last three is "<case>/<name>".
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -138,12 +139,16 @@ class Kit:
         path = self.directory / INPUTS
         found = safetensors.header(path).tensors
         for case in self.cases.values():
-            for argument in case.inputs:
+            for argument in ("input_ids", *case.inputs):
                 name = f"{case.name}/{argument}"
                 if name not in found:
                     raise ValueError(f"{path}: {short.repr(name)} is missing")
                 if found[name].dtype != "I64":
                     raise ValueError(f"{path}: {name} is {found[name].dtype}, expected I64")
+            shape, (B, T) = found[f"{case.name}/input_ids"].shape, case.real.shape
+            if shape[-1:] != (T,) or math.prod(shape) != B * T:
+                given = f"{case.name}/input_ids has shape {list(shape)}"
+                raise ValueError(f"{path}: {given}, but the manifest speaks of {[B, T]} positions")
 
     def check_expected(self, file: str, dtype: str) -> None:
         """Raise ValueError unless a file of expected values has every tensor of the manifest."""

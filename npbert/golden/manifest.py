@@ -1,11 +1,12 @@
 """What the manifest of a golden kit says: read from JSON, checked, and held as dataclasses.
 
-manifest.schema.json beside this file describes every field for readers in other languages; the
-checks here are the same, in plain Python, with an error that names the place.
+manifest.schema.json beside this file describes every field for readers in other languages. The
+checks here are in plain Python: what reading a kit relies on, with an error that names the place.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ FORMAT = "npbert golden kit"
 FORMAT_VERSION = 1
 DTYPES = ("float32", "float16", "bfloat16")  # a tensor has a tolerance in each, or null
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+CASE_NAME = re.compile(r"[A-Za-z0-9_]+")
 KINDS = ("input", "module", "intermediate", "output")
 
 
@@ -155,6 +157,8 @@ def read_manifest(values: Any) -> Manifest:
 
 
 def read_case(place: Place) -> Case:
+    if not CASE_NAME.fullmatch(place.get("name", str)):
+        place.fail("name", "letters, digits and _")
     real = place.get("real", list)
     rows = [row for row in real if isinstance(row, list) and all(type(r) is bool for r in row)]
     widths = {len(row) for row in rows}

@@ -72,7 +72,10 @@ class Reference:
 
     def __init__(self, model: PreTrainedModel):
         self.torch, transformers = require()
-        chosen = getattr(transformers, type(model).__name__)
+        name = type(model).__name__
+        chosen = getattr(transformers, name, None)
+        if chosen is None:
+            raise ValueError(f"transformers {transformers.__version__} has no {name}")
         with TemporaryDirectory() as directory, quiet(transformers):
             model.save_pretrained(directory)
             self.model = chosen.from_pretrained(
