@@ -140,6 +140,20 @@ def test_a_shipped_kit_knows_a_right_port_from_a_wrong_one(family):
     assert [finding.mutation for finding in report.findings] == [mutation], report.render()
 
 
+def test_a_kit_of_modules_alone_knows_what_they_are_made_of():
+    kit = Kit.read(SHIPPED / "convbert-tiny")
+    self_attention = "convbert.encoder.layer.0.attention.self"
+    assert f"{self_attention}.attend.scores" not in kit.by_name  # only its modules are there
+    given = port_with(by_name("filters_reversed"), kit)
+    kept = {name: a for name, a in given.items() if ".layer.0.attention.self" in name}
+    report = check_kit(kit, kept)
+    (blame,) = report.blames
+    assert blame.row.name == self_attention
+    names = ["query", "key", "value", "conv_out_layer", "conv_kernel_layer"]
+    assert {f"{self_attention}.{name}": True for name in names}.items() <= blame.given.items()
+    assert [finding.mutation.name for finding in report.findings] == ["filters_reversed"]
+
+
 # ---- planting ----------------------------------------------------------------------------------
 
 
