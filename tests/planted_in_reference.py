@@ -10,9 +10,9 @@ import textwrap
 import types
 
 import numpy as np
-from kits_in_memory import OPTIONS, SMALL
-from reference_models import reference_class, reference_config, to_numpy, to_torch, torch
-from test_trace_reference import counterpart, in_the_order_of, outputs_of_modules
+from kits_in_memory import OPTIONS
+from reference_models import reference_class, to_numpy, to_torch, torch
+from test_trace_reference import counterpart, outputs_of_modules
 
 import npbert
 
@@ -25,11 +25,9 @@ def reference_of(model, **options):
     """Return a float32 model of the reference with the parameters of npbert's model."""
     name = type(model).__name__
     family = next(f for f in sorted(OPTIONS, key=len, reverse=True) if name.startswith(f))
-    head = name.removeprefix(family)
-    given = {**SMALL, **OPTIONS[family], **options}
-    if family == "MobileBert":
-        given.setdefault("intra_bottleneck_size", 8)
-    theirs = reference_class(family, head)(reference_config(family, **given)).eval()
+    config = reference_class(family, "Config")(**{**model.config.to_dict(), **options})
+    config._attn_implementation = "eager"
+    theirs = reference_class(family, name.removeprefix(family))(config).eval()
     tensors = {n: to_torch(a, "float32") for n, a in model.state_dict().items()}
     missing, unexpected = theirs.load_state_dict(tensors, strict=False)
     assert not missing and not unexpected, (missing, unexpected)
@@ -50,9 +48,17 @@ def port_of(theirs, kit):
         for path in sorted(outputs, key=lambda path: path not in recorded):
             quantity = counterpart(path, recorded)
             if quantity is not None:
-                value = in_the_order_of(outputs[path], quantity.shape)
+                value = in_order(outputs[path], path)
                 given.setdefault(f"{case}/{quantity.name}", np.ascontiguousarray(value))
     return given
+
+
+def in_order(value, path):
+    """Turn the axes of what has channels before tokens, or heads before tokens."""
+    if path.endswith("matmul_qkv"):
+        return value.swapaxes(1, 2)
+    of_squeezebert = "encoder.layers." in path and value.ndim == 3
+    return value.swapaxes(1, 2) if of_squeezebert or "key_conv_attn_layer" in path else value
 
 
 # ---- how a mistake is planted ------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The classic mistakes, planted in npbert itself: found, named, and nothing else is named."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import npbert
 from npbert import backend
 from npbert.golden import mutations, planting
 from npbert.golden.checking import check_kit
+from npbert.golden.kit import Kit
 from npbert.golden.mutations import MUTATIONS, applicable, planted
 from npbert.golden.planting import Edit, Mutation
 
@@ -115,6 +117,41 @@ def test_mistakes_that_give_the_same_results_are_both_named():
 
 def by_name(name):
     return next(mutation for mutation in MUTATIONS if mutation.name == name)
+
+
+def test_what_was_not_masked_is_followed():
+    # the scores are blamed; what is made of them is right, given that they are not masked
+    report = check_kit(kit_of("Bert", BODY), port_with(by_name("no_mask"), kit_of("Bert", BODY)))
+    blamed = [blame.row.name for blame in report.blames]
+    assert blamed == ["encoder.layer.0.attention.self.attend.masked_scores"]
+
+
+# ---- the kits that ship with npbert ------------------------------------------------------------
+
+SHIPPED = Path(__file__).parents[1] / "weights" / "golden"
+
+
+@pytest.mark.parametrize("family", ["bert", "convbert", "mobilebert", "squeezebert"])
+def test_a_shipped_kit_knows_a_right_port_from_a_wrong_one(family):
+    kit = Kit.read(SHIPPED / f"{family}-model")
+    assert check_kit(kit, kit.directory / "expected_float32.safetensors").passed
+    mutation = by_name("heads_interleaved")
+    report = check_kit(kit, port_with(mutation, kit))
+    assert [finding.mutation for finding in report.findings] == [mutation], report.render()
+
+
+def test_a_kit_of_modules_alone_knows_what_they_are_made_of():
+    kit = Kit.read(SHIPPED / "convbert-tiny")
+    self_attention = "convbert.encoder.layer.0.attention.self"
+    assert f"{self_attention}.attend.scores" not in kit.by_name  # only its modules are there
+    given = port_with(by_name("filters_reversed"), kit)
+    kept = {name: a for name, a in given.items() if ".layer.0.attention.self" in name}
+    report = check_kit(kit, kept)
+    (blame,) = report.blames
+    assert blame.row.name == self_attention
+    names = ["query", "key", "value", "conv_out_layer", "conv_kernel_layer"]
+    assert {f"{self_attention}.{name}": True for name in names}.items() <= blame.given.items()
+    assert [finding.mutation.name for finding in report.findings] == ["filters_reversed"]
 
 
 # ---- planting ----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The check of a port, on transformers with mistakes in its own code: found, located, named."""
 
 import functools
+from pathlib import Path
 
 import pytest
 from kits_in_memory import OPTIONS, make_cases, make_kit, make_model
@@ -17,8 +18,11 @@ from planted_in_reference import (
 from reference_plants import IN_HEADS, PLANTS, TANH_GELU
 
 from npbert.golden.checking import check_kit
+from npbert.golden.kit import Kit
 
 pytestmark = pytest.mark.reference
+
+SHIPPED = Path(__file__).parents[1] / "weights" / "golden"
 
 CASES = [(family, "Model", name) for family in PLANTS for name in PLANTS[family]]
 CASES += [(*where, name) for where, plants in IN_HEADS.items() for name in plants]
@@ -45,12 +49,28 @@ def test_a_classic_mistake(family, head, name):
     kit = kit_of(family, head, **options)
     plant = {**PLANTS[family], **IN_HEADS.get((family, head), {})}[name]
     if isinstance(plant, dict):  # options of a config are what is mistaken
-        theirs = reference_of(kit.model(), **options, **plant)
+        theirs = reference_of(kit.model(), **plant)
     else:
-        theirs = reference_of(kit.model(), **options)
+        theirs = reference_of(kit.model())
         plant(theirs)
     report = check_kit(kit, port_of(theirs, kit))
     assert not report.passed
+    named = [(finding.mutation.name, finding.complete) for finding in report.findings]
+    assert named == [(name, True)], report.render()
+
+
+@pytest.mark.parametrize("family", OPTIONS)
+def test_the_kits_that_ship_with_npbert(family):
+    kit = Kit.read(SHIPPED / f"{family.lower()}-model")
+    theirs = reference_of(kit.model())
+    assert check_kit(kit, port_of(theirs, kit)).passed
+    name = "layer_norm_for_no_norm" if family == "MobileBert" else "tanh_gelu"
+    plant = PLANTS[family][name]
+    if isinstance(plant, dict):
+        theirs = reference_of(kit.model(), **plant)
+    else:
+        plant(theirs)
+    report = check_kit(kit, port_of(theirs, kit))
     named = [(finding.mutation.name, finding.complete) for finding in report.findings]
     assert named == [(name, True)], report.render()
 

@@ -5,8 +5,9 @@
     lines.py    --input: lines in, JSON lines out
     tables.py   results as aligned lines for a terminal
     files.py    tokenize, convert, inspect and models
-    golden.py   golden make and golden check: kits, and ports held against them
     trace.py    a page that shows a forward pass
+    golden.py   golden make: a golden kit of a checkpoint
+    golden_check.py  golden check: a port's arrays held against a kit
 
 Nothing is imported before a command needs it: the parser alone is there at once.
 """

@@ -18,9 +18,17 @@ import numpy as np
 from npbert.golden.diagnosis import Followed, diagnose
 from npbert.golden.following import follow_names
 from npbert.golden.given import read_given, sort_out
-from npbert.golden.judging import Row, judge_expected, judge_locally, span_of, usable_arrays
+from npbert.golden.judging import (
+    Row,
+    inputs_in,
+    judge_expected,
+    judge_locally,
+    span_of,
+    usable_arrays,
+)
 from npbert.golden.kit import Kit
 from npbert.golden.report import Blame, Report
+from npbert.tracing import trace
 
 
 def check_kit(
@@ -39,14 +47,18 @@ def check_kit(
     arrays, dtypes = read_given(given)
     ports, unknown, elsewhere = sort_out(kit, arrays, dtypes, case)
     model = kit.model()
-    followed = []
+    followed: list[Followed] = []
+    sources: dict[str, tuple[str, ...]] = {}
     with np.errstate(all="ignore"):  # a port may be wrong by any measure
         for port in ports.values():
-            judged = (
-                judge_expected(kit, port, t) for t in kit.tensors if port.case.name in t.cases
-            )
-            rows = {row.name: row for row in judged}
-            inputs, usable = kit.inputs(port.case.name), usable_arrays(port, rows)
+            inputs: Any = kit.inputs(port.case.name)
+            sources = sources or inputs_in(kit, {q.name: q.inputs for q in trace(model, **inputs)})
+            rows = {
+                tensor.name: judge_expected(kit, port, tensor, sources[tensor.name])
+                for tensor in kit.tensors
+                if port.case.name in tensor.cases
+            }
+            usable = usable_arrays(port, rows)
             judge_locally(rows, follow_names(model, inputs, usable), port.case)
             followed.append(Followed(port.case, inputs, usable, rows))
         findings = diagnose(model, followed)

@@ -17,11 +17,15 @@ from npbert.golden.given import Port
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case, Tensor, Tolerance
 
+FAR_OFF = 10.0  # tolerances: from here on a tensor has little to do with the kit's
+ALLOWANCE = 4.0  # how many local tolerances a step may then be off
+
 
 @dataclass
 class Row:
     """One tensor in one case: what was given, and what is thought of it.
 
+    inputs          the tensors of the kit that it is computed from
     written         its name in the port's file, "" where it was not given
     dtype           what it is judged as
     problem         what is wrong with it as an array, such as its shape
@@ -35,6 +39,7 @@ class Row:
     tensor: Tensor
     case: str
     shape: tuple[int, ...]
+    inputs: tuple[str, ...] = ()
     written: str = ""
     dtype: str = ""
     problem: str = ""
@@ -81,10 +86,26 @@ class Row:
 # ---- against the kit -----------------------------------------------------------------------
 
 
-def judge_expected(kit: Kit, port: Port, tensor: Tensor) -> Row:
+def inputs_in(kit: Kit, graph: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return for each tensor of a kit the nearest ones in it that it is computed from.
+
+    graph: for every quantity of a pass those that it is computed from. A kit may hold fewer.
+    """
+    known = {tensor.name for tensor in kit.tensors}
+    found = {}
+    for name in known:
+        waiting = [*graph.get(name, ())]
+        for source in waiting:
+            if source not in known:
+                waiting += [n for n in graph.get(source, ()) if n not in waiting]
+        found[name] = tuple(source for source in waiting if source in known)
+    return found
+
+
+def judge_expected(kit: Kit, port: Port, tensor: Tensor, inputs: tuple[str, ...]) -> Row:
     """Compare one tensor with the kit's value of it; take what cannot be used out of the port."""
     given, case = port.arrays.get(tensor.name), port.case
-    row = Row(tensor, case.name, tuple(tensor.cases[case.name].shape))
+    row = Row(tensor, case.name, tuple(tensor.cases[case.name].shape), inputs)
     if given is None:
         return row
     row.written, row.dtype = port.written[tensor.name], port.dtypes[tensor.name]
@@ -177,11 +198,10 @@ def given_sources(row: Row, rows: Mapping[str, Row]) -> list[str]:
 
 def span_of(row: Row, rows: Mapping[str, Row]) -> list[str]:
     """Return the tensors between a tensor and the nearest given ones before it, with these."""
-    waiting = [name for name in row.tensor.inputs if name in rows]
+    waiting = [*row.inputs]
     for name in waiting:
         if not rows[name].given:
-            inputs = rows[name].tensor.inputs
-            waiting += [n for n in inputs if n in rows and n not in waiting]
+            waiting += [n for n in rows[name].inputs if n not in waiting]
     return [name for name in rows if name in waiting]  # in computing order
 
 
@@ -254,12 +274,16 @@ def judge(step: Step, rows: Mapping[str, Row], case: Case, past: Past) -> Outcom
     if step.given.shape != step.computed.shape:
         return Outcome(False)
     difference = compare(row.tensor, case, step.given, step.computed, sampled=False)
-    # The tolerance was measured for this one step, at the kit's magnitudes. Several steps together
-    # may be off by as much as all since the beginning, and larger values by more.
-    several = any(n in rows and n not in past.exact for n in step.quantity.inputs)
+    # The tolerance was measured for this one step, at the kit's values. Several steps together may
+    # be off by as much as all since the beginning, larger values by more, and values that have
+    # nothing to do with the kit's may be conditioned worse.
+    several = any(name not in past.exact for name in row.inputs)
     usual = row.expected.scale if row.expected else 0.0
     growth = max(1.0, difference.scale / usual) if usual else 1.0
-    tolerance = widened(row.tolerance, several, growth if np.isfinite(growth) else 1.0)
+    growth = growth if np.isfinite(growth) else 1.0
+    if row.expected and row.expected.excess(row.tolerance) > FAR_OFF:
+        growth *= ALLOWANCE
+    tolerance = widened(row.tolerance, several, growth)
     return Outcome(difference.is_within(tolerance, "local"), difference, tolerance)
 
 
