@@ -293,9 +293,12 @@ class Recorder:
             self.add(name, array, call, self.sources(array, expression, call))
         elif id(array) not in self.parameters:
             quantity = self.trace.by_name[self.names[id(array)]]
-            if name not in (quantity.name, *quantity.aliases):
+            holder = self.trace.by_name.get(name)
+            if holder and holder.name == name:
+                return  # the first name of a quantity stands for that one alone
+            if name not in quantity.aliases:
                 quantity.aliases.append(name)
-            # Where several have gone by one name, it means the last: what a layer finally gives.
+            # Where several go by one more name, it means the last: what a layer finally gives.
             self.trace.by_name[name] = quantity
 
     def add(self, name: str, array: np.ndarray, call: Call, inputs: list[str]) -> None:
@@ -334,7 +337,7 @@ class Recorder:
         return self.sources_of(expression, call) if inner is None else inner
 
     def sources_of(self, expression: ast.AST | None, call: Call) -> list[str]:
-        if expression is None:
+        if expression is None or getattr(expression, "attr", None) in ("shape", "dtype", "size"):
             return []
         value = look_up(expression, call.frame)
         if isinstance(value, np.ndarray):

@@ -259,3 +259,15 @@ def test_what_is_read_from_a_file_has_the_same_names(family, tmp_path):
 def test_only_models_are_traced():
     with pytest.raises(ValueError, match="trace takes a model, dict given"):
         npbert.trace({}, IDS)
+
+
+def test_what_gives_only_its_shape_is_no_source():
+    attention = npbert.trace(small_model("Bert"), IDS)["bert.encoder.layer.0.attention.self"]
+    assert attention.inputs == ("bert.encoder.layer.0.attention.self.attend.context",)
+
+
+def test_a_first_name_stands_for_its_quantity_whatever_others_are_called_later():
+    model = small_model("ConvBert", "ForMultipleChoice", summary_use_proj=True)
+    recorded = npbert.trace(model, **inputs_for("ForMultipleChoice"))
+    assert all(recorded[quantity.name] is quantity for quantity in recorded)
+    assert recorded["summary"].name == "summary" != recorded["sequence_summary.summary"].name
