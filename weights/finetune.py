@@ -124,6 +124,7 @@ def export(model, base: Path, directory: Path, log: list[list[float]]) -> None:
             writer.writerow(["step", "train_nats", "validation_nats"])
             writer.writerows(log)
         for file in folder.iterdir():
+            file.chmod(0o644)  # the library lets nobody else read the weights
             file.replace(directory / file.name)
 
 
