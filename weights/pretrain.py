@@ -60,6 +60,7 @@ HERE = Path(__file__).parent
 SHORT, LONG = 64, 128  # pieces in a window: most of the time, and in the last part
 NEXT_WEIGHTS = 0.2, 1.0  # of the next-sentence loss: most of the time, and in the closing batches
 LEAST_MASKED = 0.2  # the share of hidden pieces when the rate has fallen
+PAIRS_MASKED = 0.05  # in pairs as people type them, who hide nothing
 
 
 # ---- model ---------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def batch_shape(step: int, arguments) -> tuple[int, int, dict[str, float]]:
         return SHORT, arguments.batch, family.layouts
     if step < arguments.steps or step % 2:
         return LONG, arguments.batch // 2, family.layouts
-    return family.closing_length, arguments.batch * SHORT // family.closing_length, family.closing
+    return family.closing_length, arguments.batch * 2, family.closing
 
 
 def total_loss(model, teacher, batch, left: float, arguments):
@@ -117,7 +118,8 @@ def total_loss(model, teacher, batch, left: float, arguments):
     states, pooled = hidden_states(model, batch)
     hidden = states[-1].flatten(0, 1)[batch["where"]]  # only these need the vocabulary: [N, D]
     logits = vocabulary_logits(model, hidden)
-    if teacher is None:
+    typed = batch["ids"].shape[1] == FAMILIES[arguments.family].closing_length
+    if teacher is None or (typed and predicts_next_sentence(model)):
         loss = F.cross_entropy(logits, batch["labels"])
         figures = (loss.item(), 0.0)
     else:
@@ -128,8 +130,7 @@ def total_loss(model, teacher, batch, left: float, arguments):
     pairs = batch["follows"] != NO_PAIR
     if predicts_next_sentence(model) and pairs.any():
         judged = model.cls.seq_relationship(pooled[pairs]).float()
-        weight = NEXT_WEIGHTS[batch["ids"].shape[1] == FAMILIES[arguments.family].closing_length]
-        loss = loss + weight * F.cross_entropy(judged, batch["follows"][pairs])
+        loss = loss + NEXT_WEIGHTS[typed] * F.cross_entropy(judged, batch["follows"][pairs])
     return loss, figures
 
 
@@ -229,6 +230,8 @@ def train(worker: int, arguments) -> None:
         length, size, layouts = batch_shape(step, arguments)
         index = (step * arguments.workers + worker) * size
         mask_rate = LEAST_MASKED + (arguments.mask_rate - LEAST_MASKED) * left
+        if "short" in layouts:
+            mask_rate = PAIRS_MASKED
         arrays = rows.batch(index, size, length, layouts, mask_rate)
         return {name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
 
@@ -252,18 +255,20 @@ def train(worker: int, arguments) -> None:
         teacher = load_teacher(arguments.teacher, device, torch.bfloat16)
     model.to(device).train()
     optimizers = make_optimizers(model, arguments)
-    step, pieces, log = 0, 0, []
+    step, pieces, log, earlier = 0, 0, [], 0
     if arguments.start and not resumed:
         with open(arguments.start / "training.csv", newline="") as file:
             log = [
                 [float(x) if "." in x else int(x) for x in row] for row in [*csv.reader(file)][1:]
             ]
         step, pieces = arguments.steps, log[-1][1]
+        earlier = log[-1][0] - step  # steps of earlier closings
     if resumed:
         model.load_state_dict(resumed["model"])
         for optimizer, state in zip(optimizers, resumed["optimizers"]):
             optimizer.load_state_dict(state)
         step, pieces, log = resumed["step"], resumed["pieces"], resumed["log"]
+        earlier = resumed["earlier"]
 
     def save():
         state = {
@@ -272,6 +277,7 @@ def train(worker: int, arguments) -> None:
             "step": step,
             "pieces": pieces,
             "log": log,
+            "earlier": earlier,
             "batches": batches,  # what they are a function of, but for the step
         }
         save_atomically(state_file, lambda name: torch.save(state, name))
@@ -311,7 +317,7 @@ def train(worker: int, arguments) -> None:
         if first and (step % arguments.validate == 0 or step == steps):
             held_out_figures = validate(model, windows, pairs, device)
             nats, distance = np.mean(recent, axis=0)
-            log.append([step, pieces, round(float(nats), 4), *held_out_figures])
+            log.append([earlier + step, pieces, round(float(nats), 4), *held_out_figures])
             trained = f"step {step}: train {nats:.3f} nats, distance {distance:.3f}"
             progress.write(f"{trained}, validation {held_out_figures}")
             recent = []
