@@ -11,10 +11,10 @@ FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
 # The checkpoint that does a task when none is named: task -> name.
 DEFAULTS = {
     "fill_mask": "convbert-tiny",
-    "text_classification": "squeezebert-tiny-disturbed",
-    "token_classification": "convbert-tiny-restore",
-    "restore": "convbert-tiny-restore",
-    "question_answering": "bert-tiny-answer",
+    "text_classification": "convbert-tiny-disturbed",
+    "token_classification": "squeezebert-tiny-restore",
+    "restore": "squeezebert-tiny-restore",
+    "question_answering": "convbert-tiny-answer",
     "multiple_choice": "mobilebert-tiny-choice",
     "next_sentence": "bert-tiny",
     "feature_extraction": "convbert-tiny",

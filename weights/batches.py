@@ -7,6 +7,8 @@ pair      a window and a second text that has nothing to do with it
 next      two segments cut at sentences, for next-sentence prediction: the second really follows
           the first in half of them, and comes from another document in the other half
 sentence  a single sentence, padded behind
+short     one or two sentences and the one behind them, padded behind; in half of them a sentence of
+          another document instead
 """
 
 from __future__ import annotations
@@ -87,7 +89,34 @@ class Rows:
                 row = np.full(length, SPECIAL["[PAD]"])
                 row[: len(sentence) + 2] = np.concatenate([[cls], sentence, [sep]])
                 return row, length, NO_PAIR
+        if layout == "short" and (pair := self.sentence_pair(length, rng)):
+            first, second, label = pair
+            row = np.full(length, SPECIAL["[PAD]"])
+            both = np.concatenate([[cls], first, [sep], second, [sep]])
+            row[: len(both)] = both
+            return row, len(first) + 2, label
         return np.concatenate([[cls], window[: length - 2], [sep]]), length, NO_PAIR
+
+    def sentence_pair(self, length: int, rng: np.random.Generator):
+        """Return one sentence or two, a next one, and the label: 0 where it follows them.
+
+        As people type them: neither is longer than half of a row. None where they are.
+        """
+        i = rng.integers(len(self.sentence_starts) - 4)
+        starts, label = self.sentence_starts[i : i + 4], int(rng.integers(2))
+        middle = 2 if rng.integers(2) and starts[2] - starts[0] <= length // 2 else 1
+        place, end = starts[middle : middle + 2]
+        document_end = self.ends[np.searchsorted(self.ends, starts[0], "right")]
+        if end > document_end:
+            return None
+        while label and not self.elsewhere(place, starts[0], length):
+            other = rng.integers(len(self.sentence_starts) - 1)
+            place, end = self.sentence_starts[other : other + 2]
+        first, second = self.stream[starts[0] : starts[middle]], self.stream[place:end]
+        longest = max(len(first), len(second) + 3)
+        if longest > length // 2 or min(len(first), len(second)) < 5:
+            return None
+        return first, second, label
 
     def consecutive(self, start: int, length: int, rng: np.random.Generator):
         """Return two segments of length - 3 pieces in all, both from the start of a sentence on.

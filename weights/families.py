@@ -46,7 +46,9 @@ class Family:
     tokenizer: str  # the class that transformers loads the vocabulary with
     layouts: dict[str, float]  # what a row of a batch holds, and how often; see batches.py
     batch: int = 24  # windows of 64 pieces a worker and step
-    sentences: int = 0  # steps more at the end, half of them single sentences
+    sentences: int = 0  # steps more at the end, of which half hold what people type:
+    closing: dict[str, float] = field(default_factory=lambda: {"sentence": 1.0})
+    closing_length: int = 32  # pieces in such a row
     rate: float = 1.5e-3  # peak learning rate of AdamW
     muon_rate: float = 3e-3  # peak learning rate of Muon
     mask_rate: float = 0.2  # the share of pieces to hide, before the rate falls
@@ -85,6 +87,9 @@ FAMILIES = {
         BertConfig,
         {"num_hidden_layers": 4, "intermediate_size": 512},
         steps=1800,
+        sentences=1200,
+        closing={"short": 0.8, "sentence": 0.2},
+        closing_length=84,
         tokenizer="BertTokenizer",
         falling=0.42,
         long=0.704,
@@ -106,6 +111,9 @@ FAMILIES = {
             "classifier_activation": True,
         },
         steps=2120,
+        sentences=800,
+        closing={"short": 0.8, "sentence": 0.2},
+        closing_length=84,
         tokenizer="MobileBertTokenizer",
         layouts={"whole": 0.45, "next": 0.5, "sentence": 0.05},
         taught={2: 1, 4: 2, 6: 3, 8: 4},

@@ -9,9 +9,10 @@ it is stored. For every case it holds
     CASE.input_ids, CASE.attention_mask, CASE.token_type_ids    [B, T]
     CASE.positions                   the positions that values are kept for: all but for the
                                      full-length case, where every sixteenth is kept
-    CASE.hidden_states.0 ... N       [B, positions, D]: what enters the first layer, leaves each
+    CASE.hidden_states.0 ... N       [B, positions, D/8]: what enters the first layer and leaves
+                                     each, every eighth channel
     CASE.OUTPUT                      what else the model returns; of scores of the whole vocabulary
-                                     [B, T, V], every sixteenth at the positions, and
+                                     [B, T, V], every 64th at the positions, and
     sentence.OUTPUT.all              [B, V]: all of them at the last of the positions but one
 For multiple choice the sentences of a case are the choices of one question: inputs [1, B, T].
 """
@@ -63,7 +64,7 @@ def values_of(model, case: str, inputs: dict[str, np.ndarray]) -> dict[str, np.n
     positions = np.arange(T) if T < 64 else np.arange(0, T, 16)
     values = {"positions": positions}
     for i, state in enumerate(output.hidden_states):
-        values[f"hidden_states.{i}"] = state.numpy()[:, positions]
+        values[f"hidden_states.{i}"] = state.numpy()[:, positions, ::8]
     for name in output:
         if name == "hidden_states":
             continue
@@ -71,7 +72,7 @@ def values_of(model, case: str, inputs: dict[str, np.ndarray]) -> dict[str, np.n
         if array.shape == (B, T, model.config.vocab_size):
             if case == "sentence":
                 values[f"{name}.all"] = array[:, positions[-2:][0]]
-            array = array[:, positions, ::16]
+            array = array[:, positions, ::64]
         values[name] = array
     return values
 

@@ -19,8 +19,9 @@ What makes a small budget go far:
 - Muon on the encoder's matrices, AdamW on everything else (`--optimizer adamw` for comparison);
 - the rate stays constant and then falls to zero, so that a run can be prolonged or cut short while
   it is constant; windows of 64 pieces first, of 128 in the last part;
-- at the very end every other batch is single sentences, which is what people type: in a window a
-  hidden word often stands a second time, and a model that has seen nothing else copies too much;
+- at the very end every other batch is what people type: single sentences (in a window a hidden word
+  often stands a second time, and a model that has seen nothing else copies too much), and for a
+  next-sentence head a sentence or two with the one behind them;
 - two forward passes of the library are replaced by faster ones (faster.py).
 """
 
@@ -57,9 +58,9 @@ from tqdm import tqdm
 
 HERE = Path(__file__).parent
 SHORT, LONG = 64, 128  # pieces in a window: most of the time, and in the last part
-SENTENCE = 32  # pieces in a row of the batches that hold sentences only
-SENTENCES = {"sentence": 1.0}
+NEXT_WEIGHTS = 0.2, 1.0  # of the next-sentence loss: most of the time, and in the closing batches
 LEAST_MASKED = 0.2  # the share of hidden pieces when the rate has fallen
+PAIRS_MASKED = 0.05  # in pairs as people type them, who hide nothing
 
 
 # ---- model ---------------------------------------------------------------------------------
@@ -101,12 +102,12 @@ def start_from_statistics(model, stream: np.ndarray, seed: int) -> None:
 
 def batch_shape(step: int, arguments) -> tuple[int, int, dict[str, float]]:
     """Return the length of a worker's rows, how many there are, and what they hold."""
-    layouts = FAMILIES[arguments.family].layouts
+    family = FAMILIES[arguments.family]
     if step < (1 - arguments.long) * arguments.steps:
-        return SHORT, arguments.batch, layouts
+        return SHORT, arguments.batch, family.layouts
     if step < arguments.steps or step % 2:
-        return LONG, arguments.batch // 2, layouts
-    return SENTENCE, arguments.batch * 2, SENTENCES
+        return LONG, arguments.batch // 2, family.layouts
+    return family.closing_length, arguments.batch * 2, family.closing
 
 
 def total_loss(model, teacher, batch, left: float, arguments):
@@ -117,7 +118,8 @@ def total_loss(model, teacher, batch, left: float, arguments):
     states, pooled = hidden_states(model, batch)
     hidden = states[-1].flatten(0, 1)[batch["where"]]  # only these need the vocabulary: [N, D]
     logits = vocabulary_logits(model, hidden)
-    if teacher is None:
+    typed = batch["ids"].shape[1] == FAMILIES[arguments.family].closing_length
+    if teacher is None or (typed and predicts_next_sentence(model)):
         loss = F.cross_entropy(logits, batch["labels"])
         figures = (loss.item(), 0.0)
     else:
@@ -128,7 +130,7 @@ def total_loss(model, teacher, batch, left: float, arguments):
     pairs = batch["follows"] != NO_PAIR
     if predicts_next_sentence(model) and pairs.any():
         judged = model.cls.seq_relationship(pooled[pairs]).float()
-        loss = loss + arguments.next_weight * F.cross_entropy(judged, batch["follows"][pairs])
+        loss = loss + NEXT_WEIGHTS[typed] * F.cross_entropy(judged, batch["follows"][pairs])
     return loss, figures
 
 
@@ -228,6 +230,8 @@ def train(worker: int, arguments) -> None:
         length, size, layouts = batch_shape(step, arguments)
         index = (step * arguments.workers + worker) * size
         mask_rate = LEAST_MASKED + (arguments.mask_rate - LEAST_MASKED) * left
+        if "short" in layouts:
+            mask_rate = PAIRS_MASKED
         arrays = rows.batch(index, size, length, layouts, mask_rate)
         return {name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
 
@@ -240,7 +244,9 @@ def train(worker: int, arguments) -> None:
     model, teacher = new_model(arguments.family, arguments.seed), None
     faster.check(model)
     taught = bool(FAMILIES[arguments.family].taught)
-    if taught and not resumed:
+    if arguments.start and not resumed:
+        model = type(model).from_pretrained(arguments.start, dtype=torch.float32)
+    elif taught and not resumed:
         some = [make_batch(step, 1.0, 0, "cpu") for step in range(40)]  # the same for all workers
         start_from_teacher(arguments.family, model, load_teacher(arguments.teacher), some)
     elif not resumed:
@@ -249,12 +255,20 @@ def train(worker: int, arguments) -> None:
         teacher = load_teacher(arguments.teacher, device, torch.bfloat16)
     model.to(device).train()
     optimizers = make_optimizers(model, arguments)
-    step, pieces, log = 0, 0, []
+    step, pieces, log, earlier = 0, 0, [], 0
+    if arguments.start and not resumed:
+        with open(arguments.start / "training.csv", newline="") as file:
+            log = [
+                [float(x) if "." in x else int(x) for x in row] for row in [*csv.reader(file)][1:]
+            ]
+        step, pieces = arguments.steps, log[-1][1]
+        earlier = log[-1][0] - step  # steps of earlier closings
     if resumed:
         model.load_state_dict(resumed["model"])
         for optimizer, state in zip(optimizers, resumed["optimizers"]):
             optimizer.load_state_dict(state)
         step, pieces, log = resumed["step"], resumed["pieces"], resumed["log"]
+        earlier = resumed["earlier"]
 
     def save():
         state = {
@@ -263,6 +277,7 @@ def train(worker: int, arguments) -> None:
             "step": step,
             "pieces": pieces,
             "log": log,
+            "earlier": earlier,
             "batches": batches,  # what they are a function of, but for the step
         }
         save_atomically(state_file, lambda name: torch.save(state, name))
@@ -302,7 +317,7 @@ def train(worker: int, arguments) -> None:
         if first and (step % arguments.validate == 0 or step == steps):
             held_out_figures = validate(model, windows, pairs, device)
             nats, distance = np.mean(recent, axis=0)
-            log.append([step, pieces, round(float(nats), 4), *held_out_figures])
+            log.append([earlier + step, pieces, round(float(nats), 4), *held_out_figures])
             trained = f"step {step}: train {nats:.3f} nats, distance {distance:.3f}"
             progress.write(f"{trained}, validation {held_out_figures}")
             recent = []
@@ -324,6 +339,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / name)
     parser.add_argument("--state", type=Path, default=HERE / ".training" / name)
     parser.add_argument("--teacher", type=Path, default=teacher)
+    parser.add_argument("--start", type=Path, help="a finished checkpoint: the closing steps alone")
     parser.add_argument("--vocabulary", type=Path, default=teacher / "vocab.txt")
     parser.add_argument("--steps", type=int, default=family.steps)
     parser.add_argument("--workers", type=int, default=1, help="CPU processes")
@@ -338,7 +354,6 @@ def main() -> None:
     parser.add_argument("--long", type=float, default=family.long, help="last share of steps")
     parser.add_argument("--sentences", type=int, default=family.sentences, help="steps more")
     parser.add_argument("--mask-rate", type=float, default=family.mask_rate)
-    parser.add_argument("--next-weight", type=float, default=0.2, help="of next-sentence loss")
     parser.add_argument("--validate", type=int, default=250, help="steps between validations")
     parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--seed", type=int, default=0)

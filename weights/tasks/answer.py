@@ -21,8 +21,8 @@ from npbert.models import PreTrainedModel
 
 from .sentences import FUNCTION_WORDS, SPLIT_SEEDS, documents_of_sentences
 
-NAMES, BASE = ("bert-tiny-answer",), "bert-tiny"
-EXAMPLES = 11_000  # of the training split
+NAMES, BASE = ("convbert-tiny-answer",), "convbert-tiny"
+EXAMPLES = 70_000  # of the training split
 HEAD, LABELS = "QuestionAnswering", ()
 GAP = "[MASK]"
 POSITIONS = 128  # of the base

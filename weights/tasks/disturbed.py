@@ -21,8 +21,8 @@ from npbert import BertTokenizer
 from .baselines import Bigrams, LinearClassifier, hashed, logistic_weights, tokens_of
 from .sentences import SPLIT_SEEDS, documents_of_sentences, words_of
 
-NAMES, BASE = ("squeezebert-tiny-disturbed",), "squeezebert-tiny"
-EXAMPLES = 45_000  # of the training split
+NAMES, BASE = ("convbert-tiny-disturbed",), "convbert-tiny"
+EXAMPLES = 140_000  # of the training split
 HEAD, LABELS = "SequenceClassification", ("original", "disturbed")
 KINDS = ("swapped", "dropped", "doubled", "wrong form")
 WORDS = range(5, 36)  # in a sentence

@@ -1,8 +1,8 @@
 """Next-sentence prediction: does the second text follow the first?
 
-One head of BERT and MobileBERT is pre-trained for this, on segments that fill 128 positions. Here
-it is measured, and fine-tuned, on what people type: one sentence or two of a paragraph, and the
-sentence behind them; in every other pair such a sentence of another document.
+One head of BERT and MobileBERT is pre-trained for this (pretrain.py). Here it is measured on what
+people type: one sentence or two of a paragraph, and the sentence behind them; in every other pair
+such a sentence of another document.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .baselines import Overlap, logistic_weights
 from .choice import places
 from .sentences import SPLIT_SEEDS
 
-NAMES, BASE = ("bert-tiny", "mobilebert-tiny", "bert-tiny-next"), "bert-tiny"
+NAMES, BASE = ("bert-tiny", "mobilebert-tiny"), "bert-tiny"
 EXAMPLES = 30_000  # of the training split
 HEAD, LABELS = "NextSentencePrediction", ()
 

@@ -1,12 +1,7 @@
 """Restoration: put capitals and punctuation back into lower-case text that has neither.
 
-A word has one label: its case, and the mark behind it. The case is "lower", "Capital" (the first
-letter) or "UPPER" (all letters, of two or more); the mark is one of , . ? ! ; : or none. So
-"Capital," makes "London," of "london". Apostrophes and hyphens within a word, and the dots and
-commas within numbers and abbreviations ("41,000", "u.s"), belong to the word and are given.
-
-A dash between words counts as a comma. Quotation marks are dropped. Sentences with brackets, dots
-of omission or symbols are left out: what should stand in their place, nobody can say.
+The labels, and what a word is, are npbert's own (npbert/restoration.py). Sentences with brackets,
+dots of omission or symbols are left out: what should stand in their place, nobody can say.
 """
 
 from __future__ import annotations
@@ -17,58 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from npbert import BertTokenizer
+from npbert.restoration import LABELS, take_apart
 
 from .baselines import LinearClassifier, hashed
 from .sentences import SPLIT_SEEDS, documents_of_sentences
 
-NAMES, BASE = ("convbert-tiny-restore",), "convbert-tiny"
-EXAMPLES = 45_000  # of the training split
-CASES = ("lower", "Capital", "UPPER")
-MARKS = ("", ",", ".", "?", "!", ";", ":")
-LABELS = [case + mark for case in CASES for mark in MARKS]
+NAMES, BASE = ("squeezebert-tiny-restore",), "squeezebert-tiny"
+EXAMPLES = 90_000  # of the training split
 LABEL_IDS = {label: i for i, label in enumerate(LABELS)}
 
 LONGEST = 126  # pieces in a row, beside [CLS] and [SEP]
 UNWANTED = re.compile(r"\.\.|…|[^\w\s.,?!;:'‘’\"“”$%£&—–-]")
-WORD = re.compile(r"[^\w$£]*([\w$£](?:.*[\w%])?)?(.*)")
-
-
-def label_of_word(token: str) -> tuple[str, str] | None:
-    """Split what stands between two spaces into a bare lower-case word and its label.
-
-    "London,”" gives ("london", "Capital,"); None where there is no word, as in a dash by itself.
-    """
-    word, behind = WORD.fullmatch(token).groups()
-    if not word:
-        return None
-    letters = [character for character in word if character.isalpha()]
-    root = [character for character in re.sub("['’]s$", "", word) if character.isalpha()]
-    if len(root) > 1 and all(character.isupper() for character in root):
-        case = "UPPER"
-    elif letters and word[0].isupper():
-        case = "Capital"
-    else:
-        case = "lower"
-    mark = next((c for c in behind.replace("—", ",").replace("–", ",") if c in ",.?!;:"), "")
-    return word.lower().replace("’", "'"), case + mark
-
-
-def apply(word: str, label: str) -> str:
-    """Give a bare lower-case word the case and the mark of its label."""
-    case = label.rstrip(",.?!;:")
-    if case == "UPPER":
-        word = re.sub("'S$", "'s", word.upper())  # "nasa's" is NASA's
-    elif case == "Capital":
-        word = word[:1].upper() + word[1:]
-    return word + label[len(case) :]
 
 
 def words_and_labels(sentence: str) -> list[tuple[str, str]] | None:
     """Return the bare words of a sentence with their labels; None for one that is left out."""
     if UNWANTED.search(sentence):
         return None
-    spaced = re.sub(r"\s*([—–]|--)\s*(?=\w)", "— ", sentence)
-    pairs = [pair for token in spaced.split() if (pair := label_of_word(token))]
+    pairs = list(zip(*take_apart(sentence)))
     loud = sum(label.startswith("UPPER") for _, label in pairs)
     if not pairs or (loud > 2 and loud > len(pairs) / 3):  # a heading in capitals
         return None

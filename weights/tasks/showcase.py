@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from npbert.restoration import mend_word
+
 from . import answer, choice, disturbed, next_sentence, restore
 
 RESTORE = [
@@ -137,13 +139,17 @@ NEXT_SENTENCE = [
 ]
 
 
+def mended(word: str, label: str) -> str:
+    return "".join(mend_word(word, label))
+
+
 def restored(call) -> list[str]:
     """Return Markdown rows; `call(task, example)` gives what the model says of one example."""
     rows = ["| typed | mended |", "|---|---|"]
     for text in RESTORE:
         example = restore.Example(text.split(), ["lower"] * len(text.split()))
         labels = call(restore, example)
-        rows.append(f"| {text} | {' '.join(map(restore.apply, example.words, labels))} |")
+        rows.append(f"| {text} | {' '.join(map(mended, example.words, labels))} |")
     return rows
 
 
