@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,24 +14,28 @@ from npbert.commands.options import make_parser
 from npbert.shipped import DEFAULTS, shipped_checkpoints
 from npbert.tasks.loading import TASKS
 
-README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```\n(?:\n```\n(.*?)```)?", README, re.DOTALL)
 DEFAULT_OF = {task.command: DEFAULTS[task.name] for task in TASKS}
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
 def commands_of(block):
-    """Return the commands of npbert in a block, without what installs it."""
+    """Return the commands of npbert in a block, and of ports, without what installs it."""
     lines = block.strip().splitlines()
-    return [re.sub(r"^.*install \. && ", "", line) for line in lines if "npbert " in line]
+    wanted = [line for line in lines if "npbert " in line or line.startswith("node ")]
+    return [re.sub(r"^.*install \. && ", "", line) for line in wanted]
 
 
 CALLS = [(commands, shown) for block, shown in BLOCKS if (commands := commands_of(block))]
 
 
 def printed_by(line, capsys):
-    if "|" in line:
-        line = line.replace("npbert", f"{sys.executable} -m npbert")
+    if line.startswith("node ") and not shutil.which("node"):
+        pytest.skip("runs a port with Node.js, which was not found")
+    if "|" in line or line.startswith("node "):
+        line = line.replace("npbert ", f"{sys.executable} -m npbert ")
         return subprocess.run(["bash", "-c", line], capture_output=True, text=True).stdout
     status = main(shlex.split(line)[1:])
     assert status == 0
@@ -41,11 +46,13 @@ def printed_by(line, capsys):
 def test_a_command_prints_what_is_shown(commands, shown, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("NPBERT_BACKEND", "numpy")
     for line in commands:
-        name = re.search(r"npbert ([\w-]+)", line).group(1)
+        name = re.search(r"(?:npbert|tutorials/)\W?([\w-]+)", line).group(1)
         if DEFAULT_OF.get(name, "convbert-tiny") not in shipped_checkpoints():
             pytest.skip(f"{DEFAULT_OF[name]} does not ship yet")
-        if name == "trace":  # which writes a file
-            monkeypatch.chdir(tmp_path)
+    if any(" trace " in line or "mine.safetensors" in line for line in commands):  # they write files
+        for folder in ("weights", "tutorials"):
+            (tmp_path / folder).symlink_to(ROOT / folder)
+        monkeypatch.chdir(tmp_path)
     printed = "".join(printed_by(line, capsys) for line in commands)
     assert printed
     if shown:  # the last digit of a number may differ between machines

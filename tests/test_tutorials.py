@@ -4,6 +4,7 @@ The cells of a tutorial run one after another in one namespace, as plain Python 
 """
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,8 @@ def test_links_to_files_lead_somewhere(path):
 @each_tutorial
 @pytest.mark.filterwarnings("ignore:.*non-interactive")  # plt.show() where there is no screen
 def test_cells_run(path):
+    if "node" in path.read_text(encoding="utf-8") and not shutil.which("node"):
+        pytest.skip("the tutorial runs a port with Node.js, which was not found")
     matplotlib = pytest.importorskip("matplotlib", reason="the tutorials draw with matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot
