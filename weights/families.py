@@ -87,7 +87,7 @@ FAMILIES = {
         BertConfig,
         {"num_hidden_layers": 4, "intermediate_size": 512},
         steps=1800,
-        sentences=1200,
+        sentences=2200,
         closing={"short": 0.8, "sentence": 0.2},
         closing_length=84,
         tokenizer="BertTokenizer",
