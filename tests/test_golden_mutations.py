@@ -1,6 +1,7 @@
 """The classic mistakes, planted in npbert itself: found, named, and nothing else is named."""
 
 import functools
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +45,20 @@ def port_with(mutation, kit):
 
 
 def cases():
-    """Yield every mistake in every family once: in the body, or else in the first head it needs."""
+    """Yield every mistake in two families: in the body, or else in the first head it needs.
+
+    All families are in the tests that plant mistakes in the reference.
+    """
+    families = Counter()
     for family in OPTIONS:
         done = set()
         for head in HEADS:
             if hasattr(npbert, family + head):
                 model = make_model(family, head, num_hidden_layers=1)
                 for mutation in applicable(model):
-                    if mutation.name not in done:
+                    if mutation.name not in done and families[mutation.name] < 2:
                         done.add(mutation.name)
+                        families[mutation.name] += 1
                         yield pytest.param(family, head, mutation, id=f"{family}-{mutation.name}")
 
 

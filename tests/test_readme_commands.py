@@ -49,7 +49,9 @@ def test_a_command_prints_what_is_shown(commands, shown, capsys, monkeypatch, tm
         name = re.search(r"(?:npbert|tutorials/)\W?([\w-]+)", line).group(1)
         if DEFAULT_OF.get(name, "convbert-tiny") not in shipped_checkpoints():
             pytest.skip(f"{DEFAULT_OF[name]} does not ship yet")
-    if any(" trace " in line or "mine.safetensors" in line for line in commands):  # they write files
+    if any(
+        " trace " in line or "mine.safetensors" in line for line in commands
+    ):  # they write files
         for folder in ("weights", "tutorials"):
             (tmp_path / folder).symlink_to(ROOT / folder)
         monkeypatch.chdir(tmp_path)

@@ -16,6 +16,8 @@ def add_golden(commands: Any) -> None:
         help="make golden kits, and check a port by one",
         description="Make golden kits, and check a port by one. A golden kit is a directory with\n"
         "a model, inputs, and the expected value of every step of a forward pass.",
+        epilog="examples:\n  npbert golden make bert-tiny my-kit --cases short,padded_end\n"
+        "  npbert golden check weights/golden/bert-model mine.safetensors",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = command.add_subparsers(metavar="COMMAND", required=True)
