@@ -12,9 +12,10 @@ import types
 import numpy as np
 from kits_in_memory import OPTIONS
 from reference_models import reference_class, to_numpy, to_torch, torch
-from test_trace_reference import counterpart, outputs_of_modules
+from test_trace_reference import outputs_of_modules
 
 import npbert
+from npbert.golden.reference import counterpart
 
 functional = torch.nn.functional
 
@@ -46,10 +47,10 @@ def port_of(theirs, kit):
         outputs |= {n: to_numpy(v) for n, v in results.items() if isinstance(v, torch.Tensor)}
         # A module that has the very name of a quantity goes before those that are called otherwise.
         for path in sorted(outputs, key=lambda path: path not in recorded):
-            quantity = counterpart(path, recorded)
-            if quantity is not None:
+            name = counterpart(path, recorded)
+            if name is not None:
                 value = in_order(outputs[path], path)
-                given.setdefault(f"{case}/{quantity.name}", np.ascontiguousarray(value))
+                given.setdefault(f"{case}/{recorded[name].name}", np.ascontiguousarray(value))
     return given
 
 
