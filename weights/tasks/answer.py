@@ -19,7 +19,7 @@ from npbert.models import PreTrainedModel
 from .sentences import FUNCTION_WORDS, SPLIT_SEEDS, documents_of_sentences
 
 NAMES, BASE = ("convbert-tiny-answer",), "convbert-tiny"
-EXAMPLES = 50_000  # of the training split
+EXAMPLES = 120_000  # of the training split
 HEAD, LABELS = "QuestionAnswering", ()
 GAP = "[MASK]"
 POSITIONS = 128  # of the base
