@@ -7,7 +7,8 @@ import sys
 import warnings
 from typing import Any
 
-from npbert.commands.options import WRONG_INPUT, make_parser
+from npbert.commands.options import make_parser
+from npbert.commands.parsing import WRONG_INPUT
 
 INTERRUPTED = 130  # the exit status that a shell gives for Ctrl-C
 

@@ -1,5 +1,6 @@
 """The commands of `npbert`: what they take, what they run, what they print.
 
+    parsing.py  what the parsers of all commands share
     options.py  the parser of each command: its options, its help, an example
     tasks.py    from texts, given as arguments or by --input, to the results of a task
     lines.py    --input: lines in, JSON lines out

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from npbert.commands.golden_check import add_check
-from npbert.commands.options import Parser, add
+from npbert.commands.parsing import Parser, add
 
 
 def add_golden(commands: Any) -> None:

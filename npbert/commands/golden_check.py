@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from npbert.commands.options import add
+from npbert.commands.parsing import add
 
 NOT_RIGHT = 1  # the exit status where a tensor leaves its tolerance
 
