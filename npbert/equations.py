@@ -76,7 +76,6 @@ MASKED_LM = {
     "activated": "{activation}, of every number of transform.dense",
     "returned": "transformed times the transposed word embeddings, plus a bias for each word piece",
 }
-PRE_ENCODER = "the sum of wide, positions and types"
 FIXED_EPSILON = (
     "centred divided by the square root of variance plus 1e-12, whatever layer_norm_eps says, "
     "times the weight, plus the bias"

@@ -12,7 +12,7 @@ import numpy as np
 import npbert
 from npbert import params
 from npbert.golden.comparing import Difference, compare
-from npbert.golden.following import follow_names
+from npbert.golden.following import follow
 from npbert.golden.kit import EXPECTED as EXPECTED_FILE
 from npbert.golden.kit import INPUTS, Kit
 from npbert.golden.manifest import Case, Manifest, Tensor, TensorCase, Tolerance
@@ -116,7 +116,7 @@ def make_kit(model, cases=None):
         inputs |= {f"{name}/{argument}": array for argument, array in given.items()}
         exact, rough = npbert.trace(model, **given), npbert.trace(single, **given)
         values = {q.name: q.value for q in rough}
-        steps = {s.quantity.name: s for s in follow_names(model, given, values)}
+        steps = {s.quantity.name: s for s in follow(model, given, values)}
         for q in exact:
             expected[f"{name}/{q.name}"] = q.value.astype(np.float64)
             tensor = tensors.setdefault(q.name, describe(q, *ids.shape))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from npbert.golden.diagnosis import Followed, diagnose
-from npbert.golden.following import follow_names
+from npbert.golden.following import follow
 from npbert.golden.given import read_given, sort_out
 from npbert.golden.judging import (
     Row,
@@ -59,7 +59,7 @@ def check_kit(
                 if port.case.name in tensor.cases
             }
             usable = usable_arrays(port, rows)
-            judge_locally(rows, follow_names(model, inputs, usable), port.case)
+            judge_locally(rows, follow(model, inputs, usable), port.case)
             followed.append(Followed(port.case, inputs, usable, rows))
         findings = diagnose(model, followed)
     by_case = {each.case.name: list(each.rows.values()) for each in followed}
@@ -80,15 +80,11 @@ def blames(followed: list[Followed]) -> list[Blame]:
             cases.append(row.case)
             if row.name not in worst or excess > worst[row.name][0]:
                 span = span_of(row, each.rows)
-                given = {name: is_right(each.rows[name]) for name in span if each.rows[name].given}
+                given = {name: not each.rows[name].fails for name in span if each.rows[name].given}
                 between = [name for name in span if is_between(each.rows[name])]
                 worst[row.name] = excess, Blame(row, given, between, cases)
     order = [name for each in followed[:1] for name in each.rows]
     return [worst[name][1] for name in order if name in worst]
-
-
-def is_right(row: Row) -> bool:
-    return not row.fails
 
 
 def is_between(row: Row) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from npbert.golden.following import follow_names
+from npbert.golden.following import follow
 from npbert.golden.judging import Row, local_outcomes
 from npbert.golden.manifest import Case
 from npbert.golden.mutations import Mutation, applicable, planted
@@ -105,11 +105,11 @@ def verdicts_with(
         try:
             with planted(mutation, model) as mistaken:
                 if wrong_here and not right:  # is it worth a whole pass?
-                    steps = follow_names(mistaken, each.inputs, usable, wrong_here)
+                    steps = follow(mistaken, each.inputs, usable, wrong_here)
                     outcomes = local_outcomes(each.rows, steps, each.case, wrong_here)
                     if not any(outcomes[n].right for n in wrong_here if n in outcomes):
                         return None
-                steps = follow_names(mistaken, each.inputs, usable)
+                steps = follow(mistaken, each.inputs, usable)
         except (ValueError, IndexError):  # the shapes of this model do not allow the mistake
             return None
         for name, outcome in local_outcomes(each.rows, steps, each.case).items():

@@ -40,35 +40,22 @@ class Step:
     followed: bool
 
 
-def follow(
-    model: PreTrainedModel, inputs: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]
-) -> list[Step]:
-    """Run a float64 model on `inputs` along a port's values, and return the steps in order.
-
-    given: the port's arrays, under any names that a trace of the model knows. One of another shape
-    than the quantity it is named after, or with a NaN in it, is compared but not followed.
-    Raises ValueError for a model in another precision.
-    """
-    passed: Any = dict(inputs)
-    names = {alias: q.name for q in trace(model, **passed) for alias in (q.name, *q.aliases)}
-    return follow_names(
-        model, inputs, {names[n]: array for n, array in given.items() if n in names}
-    )
-
-
 class EnoughSeen(Exception):
     """Ends a pass of which nothing more is wanted."""
 
 
-def follow_names(
+def follow(
     model: PreTrainedModel,
     inputs: Mapping[str, np.ndarray],
     given: Mapping[str, np.ndarray],
     until: Collection[str] = (),
 ) -> list[Step]:
-    """Do the work of `follow` for arrays under the first names of their quantities, in one pass.
+    """Run a float64 model on `inputs` along a port's values, and return the steps in order.
 
+    given: the port's arrays, under the first names of their quantities. One of another shape than
+        its quantity, or with a NaN in it, is compared but not followed.
     until: quantities after which the pass may end, if they have all been computed.
+    Raises ValueError for a model in another precision.
     """
     if model.dtype != np.float64:
         raise ValueError(f"a {model.dtype} model given, expected one in float64")

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from npbert.golden.comparing import Difference, Entries, difference
-from npbert.golden.following import follow_names
+from npbert.golden.following import follow
 from npbert.golden.manifest import DTYPES, EPSILON, Tolerance
 from npbert.models import PreTrainedModel
 
@@ -96,7 +96,7 @@ class Measured:
             self.errors[dtype][name].note(found, "expected")
             # What is not compared must not spoil what is computed from it.
             given[name] = np.where(kind.compared, array.astype(np.float64), expected[name])
-        for step in follow_names(model, inputs, given):
+        for step in follow(model, inputs, given):
             name = step.quantity.name
             if step.given is not None and step.given.dtype.kind == "f":
                 self.errors[dtype][name].note(
