@@ -129,10 +129,10 @@ def put(name, value):
     return plant
 
 
-def epsilon(model):
+def epsilon(model, value=1e-5):
     for module in model.modules():
         if isinstance(module, torch.nn.LayerNorm):
-            module.eps = 1e-5
+            module.eps = value
 
 
 def unbiased(model):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from kits_in_memory import OPTIONS, make_cases, make_kit, make_model
 from planted_in_reference import (
+    epsilon,
     layers,
     of_class,
     plant_eager,
@@ -57,6 +58,20 @@ def test_a_classic_mistake(family, head, name):
     assert not report.passed
     named = [(finding.mutation.name, finding.complete) for finding in report.findings]
     assert named == [(name, True)], report.render()
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [("SqueezeBert", {}), ("MobileBert", dict(normalization_type="layer_norm"))],
+)
+def test_an_epsilon_that_the_config_has_no_say_in(family, options):
+    kit = kit_of(family, "Model", layer_norm_eps=1e-3, **options)
+    theirs = reference_of(kit.model())
+    assert check_kit(kit, port_of(theirs, kit)).passed
+    epsilon(theirs, 1e-3)
+    report = check_kit(kit, port_of(theirs, kit))
+    named = [(finding.mutation.name, finding.complete) for finding in report.findings]
+    assert named == [("epsilon_from_config", True)], report.render()
 
 
 @pytest.mark.parametrize("family", OPTIONS)
