@@ -13,16 +13,16 @@ _ALL_HEADS = [*_HEADS, "ForPreTraining", "ForNextSentencePrediction"]  # not of 
 
 # Every public name and the file it is written in: a file is imported when a name is first wanted.
 _HOMES = {
-    "added_tokens": ["AddedToken"],
+    "tokenizer.added_tokens": ["AddedToken"],
     "auto": ["AutoConfig", "AutoModel", *(f"AutoModel{head}" for head in _ALL_HEADS)],
-    "backend": ["get_backend", "set_backend"],
-    "batch_encoding": ["BatchEncoding"],
+    "compiled.backend": ["get_backend", "set_backend"],
+    "tokenizer.batch_encoding": ["BatchEncoding"],
     "bert": ["BertModel", *(f"Bert{head}" for head in _ALL_HEADS)],
-    "config": ["BertConfig", "ConvBertConfig", "MobileBertConfig", "SqueezeBertConfig"],
+    "model.config": ["BertConfig", "ConvBertConfig", "MobileBertConfig", "SqueezeBertConfig"],
     "convbert": ["ConvBertModel", *(f"ConvBert{head}" for head in _HEADS)],
     "mobilebert": ["MobileBertModel", *(f"MobileBert{head}" for head in _ALL_HEADS)],
-    "outputs": ["BertForPreTrainingOutput", "MobileBertForPreTrainingOutput"],
-    "shipped": ["shipped_checkpoints"],
+    "model.outputs": ["BertForPreTrainingOutput", "MobileBertForPreTrainingOutput"],
+    "checkpoints.shipped": ["shipped_checkpoints"],
     "squeezebert": ["SqueezeBertModel", *(f"SqueezeBert{head}" for head in _HEADS)],
     "tasks": [
         "feature_extraction",
@@ -34,7 +34,7 @@ _HOMES = {
         "text_classification",
         "token_classification",
     ],
-    "tokenizer": [
+    "tokenizer.bert_tokenizer": [
         "AutoTokenizer",
         *(
             f"{family}{kind}"
@@ -42,7 +42,7 @@ _HOMES = {
             for kind in ("Tokenizer", "TokenizerFast")
         ),
     ],
-    "tracing": ["trace"],
+    "tracing.recording": ["trace"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME_OF)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from npbert.backend import Operation
+from npbert.compiled.backend import Operation
 
 # ln(erfc(z) / t) + z² as a Chebyshev series in 2t - 1 with t = 2 / (2 + z), for z >= 0: the form of
 # Numerical Recipes (3rd ed., section 6.2.2). One formula for all z, at full precision even where

@@ -6,9 +6,9 @@ import importlib
 from pathlib import Path
 from typing import Any, ClassVar
 
-from npbert import config as configs
-from npbert.checkpoint import read_json
-from npbert.shipped import checkpoint_directory
+from npbert.checkpoints.checkpoint import read_json
+from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.model import config as configs
 
 # model_type: the file of the family, and how the names of its classes begin
 FAMILIES = {

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from npbert.activations import ACTIVATIONS
-from npbert.config import BertConfig
-from npbert.heads import (
+from npbert.model.base import PreTrainedModel
+from npbert.model.config import BertConfig
+from npbert.model.heads import (
     Encoder,
     MaskedLM,
     MultipleChoice,
@@ -26,16 +27,15 @@ from npbert.heads import (
     SequenceClassification,
     TokenClassification,
 )
-from npbert.inputs import Inputs
-from npbert.models import PreTrainedModel
-from npbert.ops import attend, layer_norm, linear, split_heads
-from npbert.outputs import (
+from npbert.model.inputs import Inputs
+from npbert.model.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
     BertForPreTrainingOutput,
     ModelOutput,
 )
-from npbert.params import Shapes, below, children, linear_shapes, norm_shapes
+from npbert.model.params import Shapes, below, children, linear_shapes, norm_shapes
+from npbert.ops import attend, layer_norm, linear, split_heads
 
 # ---- embeddings ----------------------------------------------------------------------------
 

@@ -20,8 +20,10 @@ from typing import Any
 import numpy as np
 
 from npbert.activations import ACTIVATIONS, gelu
-from npbert.config import ConvBertConfig
-from npbert.heads import (
+from npbert.kernels import dynamic_convolution
+from npbert.model.base import PreTrainedModel
+from npbert.model.config import ConvBertConfig
+from npbert.model.heads import (
     Encoder,
     MaskedLM,
     MultipleChoice,
@@ -29,11 +31,9 @@ from npbert.heads import (
     SequenceClassification,
     TokenClassification,
 )
-from npbert.inputs import Inputs
-from npbert.kernels import dynamic_convolution
-from npbert.models import PreTrainedModel
+from npbert.model.inputs import Inputs
+from npbert.model.params import Shapes, below, linear_shapes, norm_shapes
 from npbert.ops import attend, layer_norm, linear, softmax, split_heads
-from npbert.params import Shapes, below, linear_shapes, norm_shapes
 
 # ---- embeddings ----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from npbert.backend import Operation
+from npbert.compiled.backend import Operation
 
 
 @Operation

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from npbert.activations import ACTIVATIONS
-from npbert.config import MobileBertConfig
-from npbert.heads import (
+from npbert.model.base import PreTrainedModel
+from npbert.model.config import MobileBertConfig
+from npbert.model.heads import (
     Encoder,
     MaskedLM,
     MultipleChoice,
@@ -34,16 +35,15 @@ from npbert.heads import (
     SequenceClassification,
     TokenClassification,
 )
-from npbert.inputs import Inputs
-from npbert.models import PreTrainedModel
-from npbert.ops import attend, layer_norm, linear, split_heads
-from npbert.outputs import (
+from npbert.model.inputs import Inputs
+from npbert.model.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
     MobileBertForPreTrainingOutput,
     ModelOutput,
 )
-from npbert.params import Shapes, below, linear_shapes, norm_shapes
+from npbert.model.params import Shapes, below, linear_shapes, norm_shapes
+from npbert.ops import attend, layer_norm, linear, split_heads
 
 # The reference does not tell two of its norms layer_norm_eps, and PyTorch's default counts there:
 # after the embeddings, and after the last feed-forward network of a layer.

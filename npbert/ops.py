@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from npbert.backend import Operation
+from npbert.compiled.backend import Operation
 
 
 def linear(x, p):  # [..., I] -> [..., O]

@@ -26,8 +26,10 @@ from typing import Any
 import numpy as np
 
 from npbert.activations import ACTIVATIONS
-from npbert.config import SqueezeBertConfig
-from npbert.heads import (
+from npbert.kernels import grouped_convolution
+from npbert.model.base import PreTrainedModel
+from npbert.model.config import SqueezeBertConfig
+from npbert.model.heads import (
     Encoder,
     MaskedLM,
     MultipleChoice,
@@ -35,12 +37,10 @@ from npbert.heads import (
     SequenceClassification,
     TokenClassification,
 )
-from npbert.inputs import Inputs
-from npbert.kernels import grouped_convolution
-from npbert.models import PreTrainedModel
+from npbert.model.inputs import Inputs
+from npbert.model.outputs import BaseModelOutput, BaseModelOutputWithPooling, ModelOutput
+from npbert.model.params import Shapes, below, linear_shapes, norm_shapes
 from npbert.ops import layer_norm, linear, softmax, split_heads
-from npbert.outputs import BaseModelOutput, BaseModelOutputWithPooling, ModelOutput
-from npbert.params import Shapes, below, linear_shapes, norm_shapes
 
 # The reference hard-codes the epsilon of the norms in its encoder, whatever layer_norm_eps says.
 ENCODER_EPS = 1e-12

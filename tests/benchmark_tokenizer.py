@@ -132,7 +132,7 @@ def long_lines() -> None:
 FIRST_CALL = """
 import sys, time
 start = time.process_time()
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 imported = time.process_time()
 tokenizer = BertTokenizer(sys.argv[1])
 read = time.process_time()

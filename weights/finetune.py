@@ -30,7 +30,8 @@ import transformers
 from tasks.rows import collate
 from tqdm import tqdm
 
-from npbert import BertTokenizer, checkpoint
+from npbert import BertTokenizer
+from npbert.checkpoints import checkpoint
 
 HERE = Path(__file__).parent
 # Peak rates of AdamW and of Muon on the encoder's matrices (0: AdamW for all), pieces in a batch,

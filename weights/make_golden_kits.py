@@ -22,7 +22,7 @@ import numpy as np
 import npbert
 from npbert.golden import make_kit
 from npbert.golden.making import load
-from npbert.models import PreTrainedModel
+from npbert.model.base import PreTrainedModel
 
 HERE = Path(__file__).parent
 OUT = HERE / "golden"

@@ -27,7 +27,8 @@ import numpy as np
 import torch
 import transformers
 
-from npbert import BertTokenizer, safetensors
+from npbert import BertTokenizer
+from npbert.checkpoints import safetensors
 
 OUT = Path(__file__).parent / "reference"
 

@@ -9,8 +9,8 @@ import json
 def tokenize(arguments: argparse.Namespace) -> None:
     from shutil import get_terminal_size
 
-    from npbert.shipped import DEFAULTS
-    from npbert.tokenizer import AutoTokenizer
+    from npbert.checkpoints.shipped import DEFAULTS
+    from npbert.tokenizer.bert_tokenizer import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(arguments.model or DEFAULTS["fill_mask"])
     explanation = tokenizer.explain(arguments.text, arguments.pair)
@@ -21,7 +21,7 @@ def tokenize(arguments: argparse.Namespace) -> None:
 
 
 def convert(arguments: argparse.Namespace) -> None:
-    from npbert.conversion import convert
+    from npbert.commands.conversion import convert
 
     tensors = convert(arguments.source, arguments.target, arguments.dtype, arguments.force)
     size = sum(array.nbytes for array in tensors.values())
@@ -29,14 +29,14 @@ def convert(arguments: argparse.Namespace) -> None:
 
 
 def inspect(arguments: argparse.Namespace) -> None:
-    from npbert.inspection import inspect, render
+    from npbert.commands.inspection import inspect, render
 
     report = inspect(arguments.model, arguments.head)
     print(json.dumps(report, indent=2) if arguments.json else render(report))
 
 
 def models(arguments: argparse.Namespace) -> None:
-    from npbert.catalogue import shipped_models
+    from npbert.commands.catalogue import shipped_models
     from npbert.commands.tables import aligned
 
     found = shipped_models()

@@ -29,7 +29,7 @@ def answer_lines(
     is the entry with its "result". A line that either of them refuses is a ValueError that names
     its number; what comes before it is written.
     """
-    from npbert.progress import progress
+    from npbert.terminal import progress
 
     answer([])  # a wrong option is no line's fault
     sys.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from npbert.display import shown, width_of
+from npbert.terminal import shown, width_of
 
 SNIPPET = 30  # characters that are shown on either side of an answer
 PER_LINE = 8  # numbers of a vector on one line

@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 def trace(arguments: argparse.Namespace) -> None:
-    from npbert.page import make_page
-    from npbert.safetensors import atomic_write
+    from npbert.checkpoints.safetensors import atomic_write
+    from npbert.tracing.page import make_page
 
     model = arguments.model
     output = Path(arguments.output or f"{Path(model).resolve().name}-trace.html")

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from npbert import safetensors
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.safetensors import naming, short
 from npbert.golden.manifest import CASE_NAME, Case
-from npbert.heads import MultipleChoice
-from npbert.inputs import check_shape, flatten_choices, whole_numbers
-from npbert.models import PreTrainedModel
-from npbert.safetensors import naming, short
+from npbert.model.base import PreTrainedModel
+from npbert.model.heads import MultipleChoice
+from npbert.model.inputs import check_shape, flatten_choices, whole_numbers
 
 ARGUMENTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 CHOICES = 2  # of each question

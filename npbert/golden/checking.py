@@ -28,7 +28,7 @@ from npbert.golden.judging import (
 )
 from npbert.golden.kit import Kit
 from npbert.golden.report import Blame, Report
-from npbert.tracing import trace
+from npbert.tracing.recording import trace
 
 
 def check_kit(

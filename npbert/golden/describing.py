@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from npbert.annotations import annotate
-from npbert.models import PreTrainedModel
-from npbert.tracing import Trace
+from npbert.model.base import PreTrainedModel
+from npbert.tracing.annotations import annotate
+from npbert.tracing.recording import Trace
 
 
 def words(trace: Trace, model: PreTrainedModel) -> dict[str, dict[str, Any]]:

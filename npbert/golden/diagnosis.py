@@ -15,8 +15,8 @@ import numpy as np
 from npbert.golden.following import follow
 from npbert.golden.judging import Row, local_outcomes
 from npbert.golden.manifest import Case
-from npbert.golden.mutations import Mutation, applicable, planted
-from npbert.models import PreTrainedModel
+from npbert.golden.mistakes.catalogue import Mutation, applicable, planted
+from npbert.model.base import PreTrainedModel
 
 
 @dataclass

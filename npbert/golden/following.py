@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from npbert.models import PreTrainedModel
-from npbert.tracing import Quantity, trace
+from npbert.model.base import PreTrainedModel
+from npbert.tracing.recording import Quantity, trace
 
 # A masked place: what npbert has there is below the first, and what stands for it in a port is not
 # above the second.

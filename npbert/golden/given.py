@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert import safetensors
+from npbert.checkpoints import safetensors
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case
 

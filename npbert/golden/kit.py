@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from npbert import checkpoint, params, safetensors
 from npbert.auto import FAMILIES
+from npbert.checkpoints import checkpoint, safetensors
+from npbert.checkpoints.safetensors import naming, short
 from npbert.golden.comparing import sample
 from npbert.golden.manifest import Case, Manifest, Tensor, read_manifest
-from npbert.models import PreTrainedModel
-from npbert.safetensors import naming, short
+from npbert.model import params
+from npbert.model.base import PreTrainedModel
 
 MANIFEST, WEIGHTS, INPUTS = "manifest.json", "weights.safetensors", "inputs.safetensors"
 EXPECTED, EXPECTED_FLOAT32 = "expected.safetensors", "expected_float32.safetensors"

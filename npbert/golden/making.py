@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 import npbert
-from npbert import safetensors
-from npbert.annotations import legend
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.golden import cases as case_files
 from npbert.golden import describing
 from npbert.golden.cases import CaseInputs
@@ -41,9 +41,9 @@ from npbert.golden.passes import (
 from npbert.golden.reference import Reference, require
 from npbert.golden.tolerances import LEAST, SAFETY, Measured, exact
 from npbert.golden.writing import check_target, write_kit
-from npbert.models import PreTrainedModel
-from npbert.shipped import checkpoint_directory
-from npbert.tracing import Quantity
+from npbert.model.base import PreTrainedModel
+from npbert.tracing.annotations import legend
+from npbert.tracing.recording import Quantity
 
 GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
 
@@ -350,7 +350,7 @@ class Maker:
     def mutations(self) -> list[dict[str, Any]]:
         """Return for each classic mistake the first tensor that leaves its tolerance."""
         try:
-            known = importlib.import_module("npbert.golden.mutations")
+            known = importlib.import_module("npbert.golden.mistakes.catalogue")
         except ModuleNotFoundError:
             return []
         found = []

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from npbert import backend
+from npbert.compiled import backend
 from npbert.golden.comparing import MASKED, Entries, difference
 from npbert.golden.manifest import EPSILON
 from npbert.golden.reference import Run, counterpart, in_our_layout
-from npbert.models import PreTrainedModel
-from npbert.tracing import Quantity, Trace, trace
+from npbert.model.base import PreTrainedModel
+from npbert.tracing.recording import Quantity, Trace, trace
 
 CLOSE = 1e-10  # two float64 passes are equal up to this share of an array's largest value
 LARGEST = {"float16": 65504.0, "bfloat16": float(np.float32(3.3895314e38))}

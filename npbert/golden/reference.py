@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.models import PreTrainedModel
+from npbert.model.base import PreTrainedModel
 
 # A module of the reference, and the quantity that is its output where that has another name.
 ELSEWHERE = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from npbert.display import padded, width_of
 from npbert.golden.comparing import Difference
 from npbert.golden.diagnosis import Finding
 from npbert.golden.judging import Row
 from npbert.golden.manifest import Tolerance
 from npbert.golden.report import Blame, Report
+from npbert.terminal import padded, width_of
 
 AROUND = 2  # rows that are shown before and after one that matters
 LISTED = 8  # names that a sentence lists

@@ -33,7 +33,7 @@ import numpy as np
 from npbert.golden.comparing import Difference, Entries, difference
 from npbert.golden.following import follow
 from npbert.golden.manifest import DTYPES, EPSILON, Tolerance
-from npbert.models import PreTrainedModel
+from npbert.model.base import PreTrainedModel
 
 SAFETY = 4.0  # times the largest error that was seen
 LEAST = 4.0  # epsilons of the dtype

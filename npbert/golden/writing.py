@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert import checkpoint, safetensors
+from npbert.checkpoints import checkpoint, safetensors
 from npbert.golden.kit import MANIFEST
 from npbert.golden.manifest import FORMAT
 

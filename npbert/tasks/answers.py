@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from npbert.models import PreTrainedModel
+from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
 from npbert.tasks.loading import QUESTION_ANSWERING, Model, load
 from npbert.tasks.rows import ENTRIES, Row, check_count, longest_row, run, texts_of
 from npbert.tasks.windows import windows
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 Answer = dict[str, Any]
 

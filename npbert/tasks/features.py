@@ -8,7 +8,7 @@ import numpy as np
 
 from npbert.tasks.loading import FEATURE_EXTRACTION, Model, load
 from npbert.tasks.rows import encode, run, text_name, texts_of
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 POOLINGS = ("none", "first", "mean")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 STRATEGIES = ("none", "simple", "first", "average", "max")
 

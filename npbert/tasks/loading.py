@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from npbert import auto
-from npbert.checkpoint import read_json
-from npbert.config import FILE
-from npbert.models import PreTrainedModel
-from npbert.shipped import DEFAULTS, checkpoint_directory, shipped_checkpoints
-from npbert.tokenizer import AutoTokenizer, BertTokenizer
+from npbert.checkpoints.checkpoint import read_json
+from npbert.checkpoints.shipped import DEFAULTS, checkpoint_directory, shipped_checkpoints
+from npbert.model.base import PreTrainedModel
+from npbert.model.config import FILE
+from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
 
 Model = str | Path | PreTrainedModel | None  # how the tasks are told which model to use
 

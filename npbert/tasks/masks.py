@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from npbert.heads import PreTraining
+from npbert.model.heads import PreTraining
 from npbert.ops import softmax
 from npbert.tasks.loading import FILL_MASK, Model, load
 from npbert.tasks.rows import Row, best_first, check_count, encode, logits, run, text_name, texts_of
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 Candidate = dict[str, Any]
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from npbert.restoration import LABELS, bare, find_words, mend
 from npbert.tasks.loading import RESTORE, Model, load
+from npbert.tasks.restoration import LABELS, bare, find_words, mend
 from npbert.tasks.rows import ENTRIES, Row, label_names, logits, longest_row, run, texts_of
 from npbert.tasks.windows import covering_windows, margin
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 
 def restore(
@@ -25,7 +25,7 @@ def restore(
     text: of any length, or a list of texts. Capitals and punctuation that are there already stay,
         though the model does not look at them; so do white space, quotation marks and the like.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model, whose
-        labels are those of npbert.restoration; None means the shipped one.
+        labels are those of npbert.tasks.restoration; None means the shipped one.
     tokenizer: for a model that was not loaded from a directory.
     progress: show a bar; None: after a second, where standard error is a terminal.
 
@@ -39,7 +39,7 @@ def restore(
     unknown = [name for name in names.values() if name not in LABELS]
     if unknown:
         raise ValueError(
-            f"the model has the label {unknown[0]!r}, expected those of npbert.restoration: "
+            f"the model has the label {unknown[0]!r}, expected those of npbert.tasks.restoration: "
             f"{', '.join(LABELS)}"
         )
     is_list = isinstance(text, (list, tuple))

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from npbert.heads import PreTraining
+from npbert.model.heads import PreTraining
 from npbert.ops import softmax
 from npbert.tasks.loading import MULTIPLE_CHOICE, NEXT_SENTENCE, Model, load
 from npbert.tasks.rows import best_first, check_text, encode, logits, run, text_name, texts_of
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 NEXT_LABELS = ("IsNext", "NotNext")  # Devlin et al. 2019, section 3.1: classes 0 and 1
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from npbert.models import PreTrainedModel
-from npbert.progress import progress
-from npbert.tokenizer import BertTokenizer
+from npbert.model.base import PreTrainedModel
+from npbert.terminal import progress
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 # A row is what a model takes for one text: ids, type ids and mask, each a list of T numbers.
 Row = dict[str, list[int]]

@@ -18,7 +18,7 @@ from npbert.tasks.rows import (
     run,
     text_name,
 )
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 NOT_GIVEN: Any = ""  # as in the pipeline, where top_k=None means all labels
 

@@ -23,7 +23,7 @@ from npbert.tasks.rows import (
     texts_of,
 )
 from npbert.tasks.windows import windows
-from npbert.tokenizer import BertTokenizer
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 Entity = dict[str, Any]
 

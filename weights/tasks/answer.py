@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npbert import AutoModelForMaskedLM, BertTokenizer
-from npbert.models import PreTrainedModel
+from npbert.model.base import PreTrainedModel
 
 from .sentences import FUNCTION_WORDS, SPLIT_SEEDS, documents_of_sentences
 

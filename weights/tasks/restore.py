@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npbert import BertTokenizer
-from npbert.restoration import LABELS, take_apart
+from npbert.tasks.restoration import LABELS, take_apart
 
 from .baselines import LinearClassifier, hashed
 from .sentences import SPLIT_SEEDS, documents_of_sentences

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npbert.restoration import mend_word
+from npbert.tasks.restoration import mend_word
 
 from . import answer, choice, disturbed, next_sentence, restore
 

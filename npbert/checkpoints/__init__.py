@@ -1,0 +1,1 @@
+"""Checkpoint files: reading and writing every weight format, and where checkpoints lie."""

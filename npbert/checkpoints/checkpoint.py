@@ -1,0 +1,178 @@
+"""A checkpoint directory: its JSON files, and its weights under the names of today.
+
+A reader takes a path and returns {name: array}; a further weight format is one more entry in
+READERS. Weights in several files, shards, have an index that says which tensor is where. Whether
+names and shapes fit the config is params.py's question, not this file's.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path, PureWindowsPath
+from typing import Any, TypeVar
+
+import numpy as np
+
+from npbert.checkpoints import numpy_weights, safetensors, tensorflow_weights, torch_weights
+from npbert.checkpoints.safetensors import atomic_write, naming, short
+
+T = TypeVar("T")
+
+READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {  # in the order of preference
+    "model.safetensors": safetensors.read,
+    "model.safetensors.index.json": lambda index: read_shards(index, safetensors.read),
+    "weights.npz": numpy_weights.read,
+    "pytorch_model.bin": torch_weights.read,
+    "pytorch_model.bin.index.json": lambda index: read_shards(index, torch_weights.read),
+    "tf_model.h5": tensorflow_weights.read,
+}
+UNREADABLE = (  # other weights of the field, named when they are all that lies there
+    "tf_model.h5.index.json",
+    "flax_model.msgpack",
+)
+
+# Ends of names as the first BERT checkpoints spell them (TensorFlow's words), and as torch does.
+LEGACY_ENDINGS = {
+    "LayerNorm.gamma": "LayerNorm.weight",
+    "LayerNorm.beta": "LayerNorm.bias",
+}
+NO_PARAMETER = "embeddings.position_ids"  # 0, 1, 2, ...: old releases saved it as a buffer
+
+
+def read_json(directory: str | os.PathLike[str], name: str) -> dict[str, Any]:
+    """Read one JSON object, such as `config.json`, from a checkpoint directory.
+
+    Raises FileNotFoundError, and ValueError that says where in the file the JSON breaks.
+    """
+    path = Path(directory, name)
+    if not path.is_file():
+        raise FileNotFoundError(_absence(directory, f"no {name}"))
+    try:
+        value = json.loads(path.read_bytes().decode())
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{path}: not JSON at {where}: {error.msg}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except (ValueError, RecursionError) as error:  # an endless number, endless nesting
+        raise ValueError(f"{path}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: holds a {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def write_json(directory: str | os.PathLike[str], name: str, value: Mapping[str, Any]) -> None:
+    """Write one JSON object into a checkpoint directory, atomically; keys stay in their order.
+
+    The directory is made where it is missing. Raises ValueError or TypeError, before anything
+    is written, for a value that JSON does not have (NaN, an array).
+    """
+    text = json.dumps(dict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    with atomic_write(Path(directory, name)) as file:
+        file.write(text.encode())
+
+
+def read_weights(directory: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read the weights of a checkpoint directory: name -> array, legacy spellings renamed.
+
+    The first of READERS that lies there is read. Raises FileNotFoundError where there is none,
+    and ValueError for a damaged file.
+    """
+    path = weights_file(directory)
+    tensors = READERS[path.name](path)
+    with naming(path):
+        return modern_names(tensors)
+
+
+def weights_file(directory: str | os.PathLike[str]) -> Path:
+    """Return the first of READERS that lies in a checkpoint directory, or its index of shards.
+
+    Raises FileNotFoundError where there is none.
+    """
+    for name in READERS:
+        path = Path(directory, name)
+        if path.is_file():
+            return path
+    what = f"no weights: looked for {', '.join(READERS)}"
+    if found := [name for name in UNREADABLE if Path(directory, name).is_file()]:
+        what += f"; npbert cannot read the {', '.join(found)} that is there"
+    raise FileNotFoundError(_absence(directory, what))
+
+
+def read_shards(index: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
+    """Read the tensors of several files, whose index has {"weight_map": {tensor: file}}.
+
+    `read` reads one of the files. Raises FileNotFoundError for a shard that is missing, ValueError
+    for a path that leaves the index's directory, a tensor that is not in its shard, and a tensor
+    that is in two.
+    """
+    weight_map = read_json(index.parent, index.name).get("weight_map")
+    with naming(index):
+        if not isinstance(weight_map, dict):
+            raise ValueError(f"weight_map is {short.repr(weight_map)}, expected a JSON object")
+        for name, file in weight_map.items():
+            if not _stays_below(file):
+                what = f"tensor {short.repr(name)}: its shard is {short.repr(file)}"
+                raise ValueError(f"{what}, expected a file beside the index")
+        files = sorted(set(weight_map.values()))
+    tensors: dict[str, T] = {}
+    found_in: dict[str, str] = {}
+    for file in files:
+        path = index.parent / file
+        if not path.is_file():
+            raise FileNotFoundError(f"{index}: the shard {short.repr(file)} is missing")
+        for name, tensor in read(path).items():
+            if name in tensors:
+                both = f"{short.repr(found_in[name])} and in {short.repr(file)}"
+                raise ValueError(f"{index}: tensor {short.repr(name)} is in {both}")
+            tensors[name], found_in[name] = tensor, file
+    for name, file in weight_map.items():
+        if found_in.get(name) != file:
+            what = f"tensor {short.repr(name)} is not in its shard {short.repr(file)}"
+            raise ValueError(f"{index}: {what}")
+    return tensors
+
+
+def _stays_below(file: Any) -> bool:
+    # By the rules of Windows, where both slashes separate and drives exist: they forbid all that
+    # POSIX would, and a checkpoint that is safe here must not be dangerous there.
+    if not isinstance(file, str) or "\0" in file:
+        return False
+    path = PureWindowsPath(file)
+    return bool(path.parts) and not path.anchor and ".." not in path.parts
+
+
+def write_weights(directory: str | os.PathLike[str], tensors: Mapping[str, np.ndarray]) -> None:
+    """Write `model.safetensors` as transformers loads it into a directory, made where missing.
+
+    Raises ValueError, before anything is written, for a dtype that the format does not have.
+    """
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    safetensors.write(Path(directory, "model.safetensors"), tensors, {"format": "pt"})
+
+
+def modern_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rename the legacy spellings of a checkpoint's tensors and drop what is no parameter.
+
+    Raises ValueError where a tensor is there under both of its names.
+    """
+    if any("/" in name for name in tensors):  # a model.safetensors that a TF class wrote
+        tensors = tensorflow_weights.from_tensorflow(tensors)
+    renamed: dict[str, np.ndarray] = {}
+    for name, array in tensors.items():
+        if f".{name}".endswith(f".{NO_PARAMETER}"):
+            continue
+        for old, new in LEGACY_ENDINGS.items():
+            if name.endswith(old):
+                name = name.removesuffix(old) + new
+        if name in renamed:
+            raise ValueError(f"{name} is there twice, once under its legacy name")
+        renamed[name] = array
+    return renamed
+
+
+def _absence(directory: str | os.PathLike[str], what: str) -> str:
+    if not Path(directory).is_dir():
+        return f"{os.fspath(directory)}: no such directory ({what})"
+    return f"{os.fspath(directory)}: {what}"

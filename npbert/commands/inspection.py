@@ -1,0 +1,231 @@
+"""What a checkpoint directory holds, and whether it is what a head needs: `npbert inspect`."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npbert.auto import family_of
+from npbert.checkpoints import checkpoint, safetensors, torch_weights
+from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.model import params
+from npbert.model.base import PreTrainedModel
+from npbert.model.config import FILE
+from npbert.model.params import Shapes
+
+Stored = dict[str, tuple[str, tuple[int, ...]]]  # name -> dtype, shape
+
+
+def inspect(directory: str | Path, head: str | None = None) -> dict[str, Any]:
+    """Describe a checkpoint, as JSON can hold it, without reading more of it than is needed.
+
+    head  what the tensors are held against: "ForMaskedLM", "Model", ... or a whole class name;
+          by default the class in the config's `architectures`, where npbert has it, else the body
+
+    Returned are directory, weights (the file), config, parameters (how many numbers there are,
+    tied ones once), modules (the same for each), tensors (dtype and shape as stored, under the
+    names in the file), class, and for the class missing, unexpected and misshapen tensors, under
+    the names of today. For a family that npbert does not have, class is None and `reason` says so.
+
+    Raises FileNotFoundError, and ValueError for a damaged file, a config that describes no model,
+    and a head that the family does not have.
+    """
+    directory = checkpoint_directory(directory)
+    config = checkpoint.read_json(directory, FILE)
+    file = checkpoint.weights_file(directory)
+    stored = stored_tensors(file)
+    with safetensors.naming(file):
+        modern = checkpoint.modern_names({name: _stand_in(*info) for name, info in stored.items()})
+    report: dict[str, Any] = {"directory": str(directory), "weights": file.name, "config": config}
+    comparison: dict[str, Any] = {"class": None}
+    prefix, ties = "", {}
+    try:
+        classes = model_classes(directory)
+    except ValueError as error:
+        if head is not None:
+            raise
+        comparison["reason"] = str(error)
+    else:
+        chosen = _choose(classes, config, head)
+        prefix, ties = chosen.base_model_prefix, family_ties(directory)
+        comparison = _compare(modern, chosen, directory)
+    modules: dict[str, int] = {}
+    for name, array in modern.items():
+        if array.dtype.kind == "f" and not (name in ties and ties[name] in modern):
+            module = _module(name, prefix)
+            modules[module] = modules.get(module, 0) + array.size
+    report |= {"parameters": sum(modules.values()), "modules": modules}
+    report["tensors"] = {
+        name: {"dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in stored.items()
+    }
+    return report | comparison
+
+
+def stored_tensors(file: Path) -> Stored:
+    """Return dtype and shape of every tensor as the file has them, bfloat16 included."""
+    headers: dict[str, Callable[[Path], Stored]] = {
+        ".safetensors": _safetensors_header,
+        ".bin": torch_weights.header,
+    }
+    name = file.name.removesuffix(".index.json")
+    read = headers.get(Path(name).suffix)
+    if read is None:
+        arrays = checkpoint.READERS[file.name](file)
+        return {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
+    return read(file) if name == file.name else checkpoint.read_shards(file, read)
+
+
+def _safetensors_header(file: Path) -> Stored:
+    tensors = safetensors.header(file).tensors
+    return {name: (_dtype_name(info.dtype), info.shape) for name, info in tensors.items()}
+
+
+def _dtype_name(name: str) -> str:
+    if name == "BF16":
+        return "bfloat16"
+    return np.dtype(safetensors.DTYPES[name]).name
+
+
+def _stand_in(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array of this shape that takes no memory, for names and layouts to be told from."""
+    return np.broadcast_to(np.zeros((), "float32" if dtype == "bfloat16" else dtype), shape)
+
+
+# ---- against the classes of the family -------------------------------------------------------
+
+
+def model_classes(directory: str | Path) -> dict[str, type[PreTrainedModel]]:
+    """Return the model classes of a checkpoint's family: "Model", "ForMaskedLM", ... -> class."""
+    file, prefix = family_of(directory)
+    found = vars(importlib.import_module(f"npbert.{file}"))
+    heads = {name.removeprefix(prefix): found[name] for name in found if name.startswith(prefix)}
+    return {
+        head: cls
+        for head, cls in heads.items()
+        if isinstance(cls, type)
+        and issubclass(cls, PreTrainedModel)
+        and (head == "Model" or head.startswith("For"))
+    }
+
+
+def family_ties(directory: str | Path) -> dict[str, str]:
+    """Return which tensors any class of the family takes from another one: name -> name.
+
+    Raises ValueError for a family that npbert does not have, and a config that is no model's.
+    """
+    ties: dict[str, str] = {}
+    for cls in model_classes(directory).values():
+        ties |= cls.tied(cls.config_class.from_pretrained(directory))
+    return ties
+
+
+def _choose(
+    classes: dict[str, type[PreTrainedModel]], config: dict[str, Any], head: str | None
+) -> type[PreTrainedModel]:
+    by_name = {cls.__name__: cls for cls in classes.values()} | classes
+    if head is not None:
+        if head not in by_name:
+            raise ValueError(f"head is {head!r}, expected one of {', '.join(classes)}")
+        return by_name[head]
+    architectures = config.get("architectures")
+    first = architectures[0] if isinstance(architectures, list) and architectures else None
+    return by_name[first] if isinstance(first, str) and first in by_name else by_name["Model"]
+
+
+def _compare(
+    tensors: dict[str, np.ndarray], cls: type[PreTrainedModel], directory: Path
+) -> dict[str, Any]:
+    config = cls.config_class.from_pretrained(directory)
+    shapes, ties = cls.parameter_shapes(config), cls.tied(config)
+    found: Shapes = {name: array.shape for name, array in tensors.items()}
+    found = params.fit_prefix(found, shapes | dict.fromkeys(ties), cls.base_model_prefix)
+    for name, source in ties.items():  # one of the two is enough
+        if name in found:
+            shape = found.pop(name)
+            found.setdefault(source, shape)
+    return {
+        "class": cls.__name__,
+        "missing": {name: list(shapes[name]) for name in shapes if name not in found},
+        "unexpected": [name for name in found if name not in shapes],
+        "misshapen": {
+            name: {"stored": list(found[name]), "expected": list(shapes[name])}
+            for name in shapes
+            if name in found and found[name] != shapes[name]
+        },
+    }
+
+
+def _module(name: str, prefix: str) -> str:
+    """Return the part of a model that a tensor belongs to; every layer is a part."""
+    steps = name.split(".")[:-1]
+    for i, step in enumerate(steps):
+        if step.isdigit():
+            return ".".join(steps[: i + 1])
+    return ".".join(steps[: 2 if steps[:1] in ([prefix], ["cls"]) else 1]) or name
+
+
+# ---- as text ---------------------------------------------------------------------------------
+
+
+def render(report: dict[str, Any]) -> str:
+    """Return the report of `inspect` as the lines that the command prints."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    yield f"{report['directory']}: {report['weights']}, {report['parameters']:,} parameters"
+    yield "\nconfig"
+    for key, value in report["config"].items():
+        yield f"  {_printable(key)}: {json.dumps(value)}"
+    yield "\nparameters by module"
+    yield from _table(_module_rows(report["modules"]))
+    yield f"\ntensors as stored ({len(report['tensors'])})"
+    yield from _table(
+        (_printable(name), info["dtype"], str(info["shape"]))
+        for name, info in report["tensors"].items()
+    )
+    if report["class"] is None:
+        yield f"\nnot compared with a model: {report['reason']}"
+        return
+    for what in ("missing", "unexpected", "misshapen"):
+        names = report[what]
+        yield f"\n{what} for {report['class']}: {len(names) or 'nothing'}"
+        for name in names:
+            more = ""
+            if what == "missing":
+                more = f"  {names[name]}"
+            elif what == "misshapen":
+                more = f"  is {names[name]['stored']}, expected {names[name]['expected']}"
+            yield f"  {_printable(name)}{more}"
+
+
+def _module_rows(modules: dict[str, int]) -> Iterator[tuple[str, ...]]:
+    """Yield name and size of each module; layers of one size that follow each other are one row."""
+
+    def kind(item: tuple[str, int]) -> tuple[str, int]:
+        stem, _, number = item[0].rpartition(".")
+        return (stem if number.isdigit() else item[0], item[1])
+
+    for (_, size), group in groupby(modules.items(), kind):
+        names = [_printable(name) for name, _ in group]
+        if len(names) == 1:
+            yield names[0], f"{size:,}"
+        else:
+            yield f"{names[0]} to {names[-1].rpartition('.')[2]}", f"{len(names)} x {size:,}"
+
+
+def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
+    cells = list(rows)
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    for row in cells:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)  # no file shall steer the terminal

@@ -1,0 +1,195 @@
+"""Classic mistakes in attention, and in the convolutions beside it."""
+
+from __future__ import annotations
+
+from npbert.golden.mistakes.conditions import count_heads, family_of, has_heads, layers
+from npbert.golden.mistakes.planting import Edit, Mutation, exchanged
+
+ANY, SQUEEZE = "ops.attend", "squeezebert.self_attention"
+SOFTMAX = "probs = softmax(masked_scores)"
+SOFTMAX_OVER_QUERIES = "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)"
+CAUSAL = "((0, 0), (K // 2, K // 2), (0, 0))", "((0, 0), (K - 1, 0), (0, 0))"
+
+ATTENTION: tuple[Mutation, ...] = (
+    Mutation(
+        "no_mask",
+        "attention that does not mask padding",
+        (
+            Edit(ANY, "masked_scores = scores + bias", "masked_scores = scores + 0"),
+            Edit(SQUEEZE, "masked_scores = scores + mask_bias", "masked_scores = scores + 0"),
+        ),
+        when=layers,
+    ),
+    Mutation(
+        "mask_after_softmax",
+        "the mask taken after the softmax instead of before it",
+        (
+            Edit(ANY, SOFTMAX, "probs = softmax(scores) * (bias == 0)"),
+            Edit(SQUEEZE, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),
+        ),
+        when=layers,
+        hidden=("exponentials",),
+    ),
+    Mutation(
+        "softmax_over_queries",
+        "a softmax of the attention scores over the axis of the queries",
+        (
+            Edit(ANY, SOFTMAX, SOFTMAX_OVER_QUERIES),
+            Edit(SQUEEZE, SOFTMAX, SOFTMAX_OVER_QUERIES),
+        ),
+        when=layers,
+        hidden=("exponentials",),
+    ),
+    Mutation(
+        "no_scale",
+        "attention scores that are not divided by the root of the head width",
+        (
+            Edit(ANY, " / math.sqrt(query.shape[-1])", ""),
+            Edit(SQUEEZE, " / math.sqrt(queries.shape[-1])", ""),
+        ),
+        when=layers,
+    ),
+    Mutation(
+        "scale_of_all_heads",
+        "attention scores divided by the root of the width of all heads together",
+        (
+            Edit(ANY, "query.shape[-1])", "query.shape[1] * query.shape[-1])"),
+            Edit(SQUEEZE, "queries.shape[-1])", "queries.shape[1] * queries.shape[-1])"),
+        ),
+        when=has_heads,
+    ),
+    Mutation(
+        "scale_before_halving",
+        "attention scores divided by the root of a head width that was not halved",
+        (Edit(ANY, "query.shape[-1])", "2 * query.shape[-1])"),),
+        # with two heads, that is the width of all heads together
+        when=lambda model: (
+            family_of(model) == "convbert" and layers(model) and count_heads(model) != 2
+        ),
+    ),
+    Mutation(
+        "heads_interleaved",
+        "heads that take every H-th channel instead of a run of them",
+        (
+            Edit(
+                "ops.split_heads",
+                "x.reshape(B, T, H, -1).swapaxes(1, 2)",
+                "x.reshape(B, T, -1, H).transpose(0, 3, 1, 2)",
+            ),
+        ),
+        when=has_heads,
+    ),
+    Mutation(
+        "heads_not_swapped_back",
+        "heads merged without their axis being swapped back behind the tokens",
+        (
+            Edit(
+                ANY,
+                "(probs @ value).swapaxes(1, 2)",
+                "(probs @ value).reshape(key.swapaxes(1, 2).shape)",
+            ),
+            Edit(
+                SQUEEZE,
+                "(probs @ values).swapaxes(1, 2)",
+                "(probs @ values).reshape(keys.swapaxes(1, 2).shape)",
+            ),
+        ),
+        when=has_heads,
+        hidden=("context",),
+    ),
+    Mutation(
+        "scores_transposed",
+        "attention scores of the keys by the queries instead of the queries by the keys",
+        (
+            Edit(ANY, "query @ key.swapaxes(-1, -2)", "key @ query.swapaxes(-1, -2)"),
+            Edit(SQUEEZE, "queries @ keys.swapaxes(-1, -2)", "keys @ queries.swapaxes(-1, -2)"),
+        ),
+        when=layers,
+    ),
+    Mutation(
+        "query_and_key_weights_swapped",
+        "the parameters of query and key in each other's place",
+        parameters=lambda tensors: exchanged(tensors, "query", "key"),
+        # with their own groups, the two differ in shape
+        when=lambda model: (
+            layers(model)
+            and getattr(model.config, "q_groups", 1) == getattr(model.config, "k_groups", 1)
+        ),
+    ),
+)
+
+CONVOLUTIONS: tuple[Mutation, ...] = (
+    Mutation(
+        "filters_reversed",
+        "the filters of the dynamic convolution from right to left",
+        (Edit("kernels.dynamic_convolution", "windows, filters)", "windows, filters[..., ::-1])"),),
+        when=lambda model: layers(model) and family_of(model) == "convbert",
+    ),
+    Mutation(
+        "taps_reversed",
+        "the filters of the span summary from right to left",
+        (Edit("convbert.span_summary", "weight[:, 0].T", "weight[:, 0, ::-1].T"),),
+        when=layers,
+    ),
+    Mutation(
+        "dynamic_convolution_causal",
+        "a dynamic convolution that looks only backwards",
+        (Edit("kernels.dynamic_convolution", *CAUSAL),),
+        when=lambda model: layers(model) and family_of(model) == "convbert",
+    ),
+    Mutation(
+        "span_summary_causal",
+        "a span summary that looks only backwards",
+        (Edit("convbert.span_summary", *CAUSAL),),
+        when=layers,
+    ),
+    Mutation(
+        "windows_channel_minor",
+        "windows unfolded with the neighbours before the channels",
+        (
+            Edit(
+                "kernels.dynamic_convolution",
+                "windows = spans.reshape(B, T, H, -1, K)",
+                "windows = spans.swapaxes(2, 3).reshape(B, T, H, -1, K)",
+            ),
+        ),
+        when=lambda model: layers(model) and family_of(model) == "convbert",
+    ),
+    Mutation(
+        "convolution_first",
+        "the heads of the convolution before those of attention",
+        (Edit("convbert.mixed_attention", "[far, near]", "[near, far]"),),
+        when=layers,
+    ),
+    Mutation(
+        "convolution_masked",
+        "a convolution that takes padding for zeros",
+        (
+            Edit(
+                "convbert.mixed_attention",
+                "dynamic_convolution(local, filters)",
+                "dynamic_convolution(local * (mask_bias[:, 0, 0, :, None] == 0), filters)",
+            ),
+        ),
+        when=layers,
+    ),
+    Mutation(
+        "filters_without_query",
+        "filters made of the span summary alone, not multiplied by the query",
+        (Edit("convbert.span_filters", "summary * query", "summary * 1"),),
+        when=layers,
+    ),
+    Mutation(
+        "filters_softmax_over_heads",
+        "a softmax of the filters over the heads instead of the neighbours",
+        (
+            Edit(
+                "convbert.span_filters",
+                "softmax(filter_scores)",
+                "softmax(filter_scores.swapaxes(2, 3)).swapaxes(2, 3)",
+            ),
+        ),
+        when=layers,
+        hidden=("self.softmax.exponentials",),
+    ),
+)

@@ -1,0 +1,107 @@
+"""Classic mistakes in the heads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from npbert.golden.mistakes.conditions import (
+    activates_in_head,
+    fills_masks,
+    pools,
+    reads_first_token,
+)
+from npbert.golden.mistakes.planting import Edit, Mutation
+from npbert.model import heads
+
+ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
+TANH_GELU = 'activation = ACTIVATIONS["gelu_new"]'
+
+
+def without_decoder_bias(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    bias = "generator_lm_head.bias"
+    return {name: 0 * array if name == bias else array for name, array in tensors.items()}
+
+
+def in_other_order(name: str) -> Any:
+    """Return a change of parameters: what the two outputs of a module are called is swapped."""
+
+    def change(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        parts = (f"{name}.weight", f"{name}.bias")
+        return {key: array[::-1] if key in parts else array for key, array in tensors.items()}
+
+    return change
+
+
+HEADS: tuple[Mutation, ...] = (
+    Mutation(
+        "pooler_without_tanh",
+        "a pooler without tanh",
+        (Edit("family.pool", "np.tanh(linear(", "np.positive(linear("),),
+        when=pools,
+    ),
+    Mutation(
+        "last_token_pooled",
+        "a text summed up by its last position instead of its first",
+        (
+            Edit("bert.pool", "x[:, 0]", "x[:, -1]"),
+            Edit("mobilebert.pool", "x[:, 0]", "x[:, -1]"),
+            Edit("squeezebert.pool", "x[:, 0]", "x[:, -1]"),
+            Edit("convbert.classification_head", "x[:, 0]", "x[:, -1]"),
+        ),
+        when=reads_first_token,
+    ),
+    Mutation(
+        "first_token_summed_up",
+        "a choice summed up by its first position instead of its last",
+        (Edit("convbert.sequence_summary", "summary_type, x[:, -1]", "summary_type, x[:, 0]"),),
+        when=lambda model: (
+            isinstance(model, heads.MultipleChoice)
+            and getattr(model.config, "summary_type", "last") not in ("first", "mean")
+        ),
+    ),
+    Mutation(
+        "tanh_gelu_in_head",
+        "the tanh approximation of GELU in the head",
+        (
+            Edit("bert.masked_lm_head", ACTIVATION, TANH_GELU),
+            Edit("mobilebert.masked_lm_head", ACTIVATION, TANH_GELU),
+            Edit("squeezebert.masked_lm_head", ACTIVATION, TANH_GELU),
+            Edit("convbert.masked_lm_head", "gelu(linear", 'ACTIVATIONS["gelu_new"](linear'),
+            Edit("convbert.classification_head", "[config.hidden_act]", '["gelu_new"]'),
+        ),
+        when=activates_in_head,
+    ),
+    Mutation(
+        "no_decoder_bias",
+        "scores of word pieces without the bias of the decoder",
+        (
+            Edit("bert.masked_lm_head", " + p.decoder.bias", ""),
+            Edit("squeezebert.masked_lm_head", " + p.decoder.bias", ""),
+            Edit("mobilebert.masked_lm_head", " + p.decoder.bias", ""),
+        ),
+        parameters=without_decoder_bias,  # ConvBERT's head has no line of its own for it
+        when=fills_masks,
+    ),
+    Mutation(
+        "decoder_without_dense",
+        "scores of word pieces by the word embeddings alone, without the part of `dense`",
+        (Edit("mobilebert.masked_lm_head", "by_embedding + by_dense", "by_embedding"),),
+        when=lambda model: (
+            fills_masks(model) and model.config.embedding_size < model.config.hidden_size
+        ),
+    ),
+    Mutation(
+        "next_sentence_labels_swapped",
+        "the two labels of next-sentence prediction swapped",
+        parameters=in_other_order("cls.seq_relationship"),
+        when=lambda model: isinstance(model, (heads.PreTraining, heads.NextSentencePrediction)),
+    ),
+    Mutation(
+        "start_and_end_swapped",
+        "the start and the end of the answer swapped",
+        parameters=in_other_order("qa_outputs"),
+        when=lambda model: isinstance(model, heads.QuestionAnswering),
+    ),
+)

@@ -1,0 +1,243 @@
+"""Classic mistakes in the embeddings, the norms and the maps of a layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from npbert.golden.mistakes.conditions import (
+    family_of,
+    fills_masks,
+    fixed_epsilon,
+    has_bottlenecks,
+    has_square_maps,
+    is_gelu,
+    is_square,
+    layers,
+    normalises,
+    of_mobilebert,
+)
+from npbert.golden.mistakes.planting import Edit, Mutation
+
+ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
+
+
+def transpose_square(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array.T if is_square(name, array) else array for name, array in tensors.items()}
+
+
+EMBEDDINGS: tuple[Mutation, ...] = (
+    Mutation(
+        "no_type_embeddings",
+        "the embeddings without those of the token types",
+        (
+            Edit("bert.embeddings", "words + types + positions", "words + positions"),
+            Edit("convbert.embeddings", "words + positions + types", "words + positions"),
+            Edit("mobilebert.embeddings", "wide + positions + types", "wide + positions"),
+            Edit("squeezebert.embeddings", "words + positions + types", "words + positions"),
+        ),
+    ),
+    Mutation(
+        "no_position_embeddings",
+        "the embeddings without those of the positions",
+        (
+            Edit("bert.embeddings", "words + types + positions", "words + types"),
+            Edit("convbert.embeddings", "words + positions + types", "words + types"),
+            Edit("mobilebert.embeddings", "wide + positions + types", "wide + types"),
+            Edit("squeezebert.embeddings", "words + positions + types", "words + types"),
+        ),
+    ),
+    Mutation(
+        "positions_from_one",
+        "positions that count from 1 instead of 0",
+        (
+            Edit(
+                "family.embeddings",
+                "p.position_embeddings.weight[inputs.position_ids]",
+                "np.roll(p.position_embeddings.weight, -1, axis=0)[inputs.position_ids]",
+            ),
+        ),
+    ),
+    Mutation(
+        "trigrams_reversed",
+        "trigrams in reading order: the token before, the token, the one after",
+        (
+            Edit(
+                "mobilebert.trigrams",
+                "[following, words, preceding]",
+                "[preceding, words, following]",
+            ),
+        ),
+        when=of_mobilebert(lambda config: config.trigram_input),
+    ),
+)
+
+NORMS: tuple[Mutation, ...] = (
+    Mutation(
+        "epsilon_1e-5",
+        "a layer norm with epsilon 1e-5",
+        (Edit("ops.normalise", "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-5)"),),
+        when=lambda model: (
+            normalises(model)
+            and bool({model.config.layer_norm_eps, fixed_epsilon(model)} - {1e-5, None})
+        ),
+    ),
+    Mutation(
+        "epsilon_from_config",
+        "a layer norm that takes epsilon from the config where the model fixes it",
+        (
+            Edit("squeezebert.layer", "ENCODER_EPS", "config.layer_norm_eps"),
+            Edit("squeezebert.feed_forward", "ENCODER_EPS", "config.layer_norm_eps"),
+            Edit("mobilebert.embeddings", "DEFAULT_EPS", "config.layer_norm_eps"),
+            Edit("mobilebert.layer", "DEFAULT_EPS", "config.layer_norm_eps"),
+        ),
+        when=lambda model: (
+            getattr(model.config, "normalization_type", "layer_norm") == "layer_norm"
+            and model.config.layer_norm_eps not in (fixed_epsilon(model), 1e-5)
+        ),
+    ),
+    Mutation(
+        "unbiased_variance",
+        "a layer norm whose variance is divided by D - 1",
+        (
+            Edit(
+                "ops.normalise",
+                "(centred * centred).mean(axis=-1, keepdims=True)",
+                "(centred * centred).sum(axis=-1, keepdims=True) / (x.shape[-1] - 1)",
+            ),
+        ),
+        when=normalises,
+    ),
+    Mutation(
+        "layer_norm_for_no_norm",
+        "a layer norm where the model only scales and shifts",
+        (
+            Edit(
+                "mobilebert.norm",
+                'no_norm(x, p) if config.normalization_type == "no_norm" else layer_norm(',
+                "layer_norm(",
+            ),
+        ),
+        when=of_mobilebert(lambda config: config.normalization_type == "no_norm"),
+    ),
+    Mutation(
+        "no_norm_in_head",
+        "a scale and shift in the masked-LM head, where the model has a real layer norm",
+        (
+            Edit(
+                "mobilebert.masked_lm_head",
+                "layer_norm(activated, p.transform.LayerNorm, config.layer_norm_eps)",
+                "no_norm(activated, p.transform.LayerNorm)",
+            ),
+        ),
+        when=fills_masks,
+    ),
+)
+
+MAPS: tuple[Mutation, ...] = (
+    Mutation(
+        "group_weights_transposed",
+        "the matrices of grouped maps read the other way round",
+        (
+            Edit(
+                "convbert.grouped_linear",
+                "groups @ p.weight",
+                "groups @ p.weight.reshape(G, -1, group_width).swapaxes(1, 2)",
+            ),
+            Edit(
+                "kernels.grouped_convolution",
+                "weight.reshape(G, -1, group_width)",
+                "weight.reshape(G, group_width, -1).swapaxes(1, 2)",
+            ),
+        ),
+        when=lambda model: (
+            layers(model)
+            and (
+                family_of(model) == "squeezebert"
+                or (family_of(model) == "convbert" and model.config.num_groups > 1)
+            )
+        ),
+    ),
+    Mutation(
+        "square_weights_transposed",
+        "the square matrices of linear maps transposed",
+        parameters=transpose_square,
+        when=has_square_maps,
+    ),
+)
+
+LAYERS: tuple[Mutation, ...] = (
+    Mutation(
+        "tanh_gelu",
+        "the tanh approximation of GELU in the layers",
+        (Edit("family.feed_forward", ACTIVATION, 'activation = ACTIVATIONS["gelu_new"]'),),
+        when=lambda model: layers(model) and is_gelu(model),
+    ),
+    Mutation(
+        "gelu_for_relu",
+        "GELU where the config says ReLU",
+        (
+            Edit("family.feed_forward", ACTIVATION, 'activation = ACTIVATIONS["gelu"]'),
+            Edit("mobilebert.masked_lm_head", ACTIVATION, 'activation = ACTIVATIONS["gelu"]'),
+        ),
+        when=lambda model: model.config.hidden_act == "relu",
+    ),
+    Mutation(
+        "residual_of_layer_input",
+        "a feed-forward network that is added to the layer's input, not to what attention gave",
+        (
+            Edit("bert.feed_forward", "p, config):", "p, config, entered):"),
+            Edit("bert.feed_forward", "x + narrow", "entered + narrow"),
+            Edit("bert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
+            Edit("bert.layer", "feed_forward(x, p, config)", "feed_forward(x, p, config, entered)"),
+            Edit("convbert.feed_forward", "p, config):", "p, config, entered):"),
+            Edit("convbert.feed_forward", "x + narrow", "entered + narrow"),
+            Edit("convbert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
+            Edit(
+                "convbert.layer",
+                "feed_forward(x, p, config)",
+                "feed_forward(x, p, config, entered)",
+            ),
+            Edit("squeezebert.feed_forward", "p, config):", "p, config, entered):"),
+            Edit("squeezebert.feed_forward", "x + narrow", "entered + narrow"),
+            Edit("squeezebert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
+            Edit(
+                "squeezebert.layer",
+                "feed_forward(x, p, config)",
+                "feed_forward(x, p, config, entered)",
+            ),
+        ),
+        when=layers,
+    ),
+    Mutation(
+        "residual_of_shared_bottleneck",
+        "attention added to the bottleneck of query and key instead of the other one",
+        (Edit("mobilebert.layer", "norm(narrow + gathered,", "norm(shared + gathered,"),),
+        when=of_mobilebert(has_bottlenecks),
+    ),
+    Mutation(
+        "query_and_key_of_input_bottleneck",
+        "query and key made of the bottleneck that attention is added to, not of their own",
+        (Edit("mobilebert.bottleneck", "return shared, x, narrow", "return narrow, x, narrow"),),
+        when=of_mobilebert(has_bottlenecks),
+    ),
+    Mutation(
+        "value_of_bottleneck",
+        "value made of the bottleneck instead of the layer's whole input",
+        (
+            Edit(
+                "mobilebert.bottleneck", "return shared, x, narrow", "return shared, shared, narrow"
+            ),
+        ),
+        when=of_mobilebert(
+            lambda config: has_bottlenecks(config) and config.hidden_size == config.true_hidden_size
+        ),
+    ),
+    Mutation(
+        "one_feed_forward_too_few",
+        "one feed-forward network too few in each layer",
+        (Edit("mobilebert.layer", "feedforward_networks - 1", "feedforward_networks - 2"),),
+        when=of_mobilebert(
+            lambda config: config.num_hidden_layers and config.num_feedforward_networks > 1
+        ),
+    ),
+)

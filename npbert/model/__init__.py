@@ -1,0 +1,1 @@
+"""What a model is: its config, parameters, inputs, outputs, heads, loading and saving."""

@@ -1,0 +1,219 @@
+"""What the model classes of all families share: parameters, loading, saving, the body.
+
+A family's file has the mathematics, as pure functions. A model class adds its configuration and its
+parameters: it checks the inputs once, calls those functions, applies the head, computes the loss.
+The call of each kind of head is in heads.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+import numpy as np
+
+from npbert.checkpoints.checkpoint import read_weights, write_weights
+from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.model import params
+from npbert.model.config import PreTrainedConfig
+from npbert.model.inputs import Inputs, check_inputs
+from npbert.model.outputs import BaseModelOutput, ModelOutput
+
+
+class PreTrainedModel:
+    """A configuration and its parameters; subclasses make it callable.
+
+    config: what the model is built from. params: the parameter tree. dtype: float32 or float64.
+    newly_initialized: names of head tensors that a checkpoint did not have, random until trained.
+    """
+
+    config_class: ClassVar[type[PreTrainedConfig]]
+    base_model_prefix: ClassVar[str]
+    optional: ClassVar[tuple[str, ...]] = ()  # parts a checkpoint may lack: how their names begin
+    # Without layers the reference has no hidden states; that of SqueezeBERT has the embeddings.
+    keeps_embeddings_alone: ClassVar[bool] = False
+
+    def __init__(
+        self, config: PreTrainedConfig, seed: int = 0, dtype: Any = np.float32, **options: Any
+    ):
+        self._check_config(config)
+        dtype = float_dtype(dtype)
+        shapes = self.parameter_shapes(config, **options)
+        tensors = params.random_tensors(shapes, config.initializer_range, seed)
+        self._fill(config, tensors, dtype, [], options)
+
+    def _fill(
+        self,
+        config: PreTrainedConfig,
+        tensors: dict[str, np.ndarray],
+        dtype: np.dtype,
+        new: list[str],
+        options: dict[str, Any],
+    ) -> None:
+        tensors = {name: a.astype(dtype, copy=False) for name, a in tensors.items()}
+        for name, source in self.tied(config).items():
+            tensors.setdefault(name, tensors[source])
+        self.config = config
+        self.options = options  # what else the model was built with (`add_pooling_layer`)
+        self.dtype = dtype
+        self.params = params.tree(tensors)
+        self.newly_initialized = new
+        self.name_or_path: Path | None = None  # where it was loaded from
+
+    # ---- what a subclass says about itself ----
+
+    # Gives the name and shape of every tensor that a checkpoint must hold, for a config and what
+    # else a class may be built with (`add_pooling_layer` of a bare model).
+    parameter_shapes: ClassVar[Callable[..., params.Shapes]]
+
+    @classmethod
+    def tied(cls, config: Any) -> dict[str, str]:
+        """Return which tensors are another tensor, stored once: name -> name."""
+        return {}
+
+    # ---- loading and saving ----
+
+    @classmethod
+    def _check_config(cls, config: PreTrainedConfig) -> None:
+        if not isinstance(config, cls.config_class):
+            wanted = cls.config_class.__name__
+            raise ValueError(f"{cls.__name__} takes a {wanted}, {type(config).__name__} given")
+
+    @classmethod
+    def from_pretrained(
+        cls, directory: str | Path, dtype: Any = np.float32, seed: int = 0, **options: Any
+    ) -> PreTrainedModel:
+        """Load a checkpoint directory, or a checkpoint that ships with npbert, by its name.
+
+        A head that the checkpoint lacks as a whole is initialised from `seed`, with one warning
+        that names its tensors; so does one warning for tensors that the model has no use for.
+        `options` are those of the config (num_labels=3), which go before config.json, and of the
+        class (add_pooling_layer=False).
+        Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file and
+        for tensors that are missing or of another shape than the config asks, all in one.
+        """
+        dtype = float_dtype(dtype)
+        directory = checkpoint_directory(directory)
+        of_config = options.keys() & cls.config_class.option_names()
+        changes = {name: options.pop(name) for name in of_config}
+        config = cls.config_class.from_pretrained(directory, **changes)
+        shapes = cls.parameter_shapes(config, **options)
+        ties = cls.tied(config)
+        tensors = params.fit_prefix(
+            read_weights(directory), shapes | dict.fromkeys(ties), cls.base_model_prefix
+        )
+        for name, source in ties.items():
+            if name not in tensors:
+                continue
+            if source not in tensors:
+                tensors[source] = tensors.pop(name)
+            elif np.array_equal(tensors[name], tensors[source]):
+                del tensors[name]
+            else:  # then both count, as in the reference: the config is wrong, not the weights
+                shapes = {**shapes, name: shapes[source]}
+        missing, unexpected = params.match(tensors, shapes, cls.optional, str(directory))
+        if unexpected:
+            _warn(f"{directory}: {cls.__name__} does not use {_listed(unexpected)}")
+            tensors = {name: array for name, array in tensors.items() if name in shapes}
+        if missing:
+            _warn(
+                f"{directory}: {cls.__name__} was initialised at random, for want of a trained "
+                f"head, in {_listed(missing)}"
+            )
+            absent = {name: shapes[name] for name in missing}
+            tensors |= params.random_tensors(absent, config.initializer_range, seed)
+        model = cls.__new__(cls)
+        model._fill(config, tensors, dtype, missing, options)
+        model.name_or_path = directory
+        return model
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Write config.json and model.safetensors into a directory, made where it is missing.
+
+        Both are complete before either takes its place: a failure leaves the old files as they
+        were, and so does a crash, unless it falls between the two renamings at the end.
+        """
+        about = {"architectures": [type(self).__name__], "dtype": str(self.dtype)}
+        config = dataclasses.replace(self.config, other={**self.config.other, **about})
+        tensors = self.state_dict()
+        for name, source in self.tied(self.config).items():
+            if tensors[name] is tensors[source]:
+                del tensors[name]
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".saving-", dir=directory) as new:
+            config.save_pretrained(new)
+            write_weights(new, tensors)
+            for file in sorted(Path(new).iterdir()):
+                os.replace(file, directory / file.name)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return every tensor under its checkpoint name, tied ones included."""
+        return dict(params.flatten(self.params))
+
+    def num_parameters(self) -> int:
+        """Return how many numbers the model has learnt; a tied tensor counts once."""
+        arrays = {id(array): array for array in self.state_dict().values()}
+        return sum(array.size for array in arrays.values())
+
+    # ---- calling ----
+
+    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield the embeddings, then every layer's output, [B, T, D], each with its attention."""
+        raise NotImplementedError
+
+    def check(self, *entries: Any, **named_entries: Any) -> Inputs:
+        """Check what the model was called with, before any work: the arguments of check_inputs."""
+        return check_inputs(self.config, self.dtype, *entries, **named_entries)
+
+    def encode(
+        self, inputs: Inputs, output_attentions: bool | None, output_hidden_states: bool | None
+    ) -> BaseModelOutput:
+        """Run the body and keep what was asked for; None leaves that to the config."""
+        keep_attentions = self._either(output_attentions, "output_attentions")
+        keep_states = self._either(output_hidden_states, "output_hidden_states")
+        states, attentions = [], []
+        for last_hidden_state, attention in self.body(inputs):
+            if keep_states:
+                states.append(last_hidden_state)
+            if keep_attentions and attention is not None:
+                attentions.append(attention)
+        if self.config.num_hidden_layers == 0 and not self.keeps_embeddings_alone:
+            states = []
+        return BaseModelOutput(
+            last_hidden_state,
+            tuple(states) if keep_states else None,
+            tuple(attentions) if keep_attentions else None,
+        )
+
+    def returned(self, output: ModelOutput, return_dict: bool | None) -> Any:
+        """Return the output, or its plain tuple where return_dict is False."""
+        return output if self._either(return_dict, "return_dict") else output.to_tuple()
+
+    def _either(self, argument: bool | None, option: str) -> bool:
+        return getattr(self.config, option) if argument is None else argument
+
+
+def float_dtype(dtype: Any) -> np.dtype:
+    """Return float32 or float64 as a NumPy dtype; raise ValueError for any other."""
+    found = dtype
+    if dtype is not None:  # NumPy takes None for float64
+        with contextlib.suppress(TypeError):
+            found = np.dtype(dtype)
+    if found not in (np.float32, np.float64):
+        raise ValueError(f"dtype is {found}, expected float32 or float64")
+    return found
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=3)
+
+
+def _listed(names: list[str]) -> str:
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}: {', '.join(names)}"

@@ -1,0 +1,1 @@
+"""The WordPiece tokenizer: stages, vocabulary, added tokens, rows, padding, files."""

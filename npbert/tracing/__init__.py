@@ -1,0 +1,1 @@
+"""A forward pass with the value of every line: recording, naming, describing, showing it."""

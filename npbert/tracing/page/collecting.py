@@ -1,0 +1,237 @@
+"""From a forward pass to the data of a page: all that the page shows, as JSON can hold it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from npbert import __version__
+from npbert.model import params
+from npbert.model.base import PreTrainedModel
+from npbert.ops import softmax
+from npbert.tracing.annotations import annotate, legend
+from npbert.tracing.page.listing import Listing, Step, list_pass
+from npbert.tracing.page.reading import Reading
+from npbert.tracing.page.source import function_source
+from npbert.tracing.page.values import most_for, packed, shortened, statistics, steps_for
+
+BUDGET = 2_000_000  # values of all quantities together: about 5 MB
+TOP = 10  # word pieces that are named for each position
+
+# The sections of a page: what comes before the layers, each layer, what comes after them.
+START, END = "start", "end"
+INPUTS = "inputs."  # how the names of what a model is called with begin
+LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)$")
+
+
+def collect(reading: Reading) -> dict[str, Any]:
+    """Run the model and return the data of its page. Errors are those of the call."""
+    model = reading.model
+    listing = list_pass(model, **reading.inputs)
+    sections = sections_of(listing.steps)
+    functions, steps = functions_and_steps(listing, sections)
+    quantities = quantities_of(listing, reading, sections)
+    return {
+        "version": __version__,
+        "model": {
+            "name": reading.name,
+            "class": type(model).__name__,
+            "parameters": model.num_parameters(),
+            "dtype": str(model.dtype),
+            "layers": model.config.num_hidden_layers,
+        },
+        "texts": reading.texts,
+        "tokens": reading.tokens,
+        "mask": reading.tokenizer.mask_token,
+        "padding": reading.tokenizer.pad_token,
+        "labels": labels_of(model),
+        "legend": legend(model),
+        "sections": section_list(listing.steps, sections, quantities),
+        "functions": functions,
+        "steps": steps,
+        "quantities": quantities,
+        "parameters": parameters_of(listing, model),
+    }
+
+
+# ---- sections ------------------------------------------------------------------------------
+
+
+def sections_of(steps: list[Step]) -> list[str]:
+    """Return the section of each step: START, the number of a layer, or END."""
+    found: list[str] = []
+    for step in steps:
+        layer = LAYER.search(step.scope) if step.function == "layer" else None
+        above = END if step.caller is None else found[step.caller]
+        if layer:
+            found.append(layer.group(1))
+        elif step.function == "body":
+            found.append(START)
+        else:
+            found.append(above)
+    return found
+
+
+def section_list(
+    steps: list[Step], sections: list[str], quantities: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the sections in order: key, title, the steps that each shows, its quantities."""
+    layers = sorted({key for key in sections if key.isdigit()}, key=int)
+    titles = {START: "Embeddings"} | {key: key for key in layers} | {END: "Head"}
+    return [
+        {
+            "key": key,
+            "title": title,
+            "roots": [
+                i
+                for i, step in enumerate(steps)
+                if sections[i] == key and (step.caller is None or sections[step.caller] != key)
+            ],
+            "quantities": [i for i, q in enumerate(quantities) if q["section"] == key],
+        }
+        for key, title in titles.items()
+    ]
+
+
+# ---- functions and their calls -------------------------------------------------------------
+
+
+def functions_and_steps(
+    listing: Listing, sections: list[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the source of every function that ran, once, and every call of it."""
+    numbers = {name: i for i, name in enumerate(listing.trace.names())}
+    functions: dict[tuple[str, int], int] = {}
+    steps: list[dict[str, Any]] = []
+    for i, step in enumerate(listing.steps):
+        function = functions.setdefault((step.file, step.line), len(functions))
+        named = []
+        for each in step.named:
+            name = listing.names.get(each.array)
+            if name in numbers:
+                named.append([each.line, each.name, numbers[name]])
+            elif name is not None:
+                named.append([each.line, each.name, name, list(listing.shapes[each.array])])
+        steps.append(
+            {
+                "function": function,
+                "scope": step.scope,
+                "caller": step.caller,
+                "at": step.caller_line,
+                "section": sections[i],
+                "ran": sorted(set(step.ran)),
+                "named": named,
+                "numbers": step.numbers,
+            }
+        )
+    for name, (number, line) in listing.made.items():
+        last = name.rpartition(".")[2]
+        above, at = origin(listing, name)
+        if name.startswith(INPUTS):
+            steps[number]["named"].append([line, last, numbers[name]])
+        elif above != number:
+            called = listing.steps[number].function
+            steps[above]["named"].append([at, last, numbers[name], called])
+    return [function_source(*place) for place in functions], steps
+
+
+# ---- quantities ----------------------------------------------------------------------------
+
+
+def quantities_of(listing: Listing, reading: Reading, sections: list[str]) -> list[dict[str, Any]]:
+    """Return every quantity in computing order, with its statistics and its values."""
+    recorded = listing.trace
+    numbers = {name: i for i, name in enumerate(recorded.names())}
+    most = most_for([quantity.shape for quantity in recorded], BUDGET)
+    made = {name: origin(listing, name) for name in recorded.names()}
+    found = []
+    for quantity, words in zip(recorded, annotate(recorded, reading.model), strict=True):
+        step, line = made[quantity.name]
+        kept = steps_for(quantity.shape, most)
+        entry: dict[str, Any] = {
+            "name": quantity.name,
+            "aliases": quantity.aliases,
+            "section": sections[step],
+            "made": [step, line],
+            "shape": list(quantity.shape),
+            "axes": list(words.axes) if words.axes is not None else None,
+            "equation": words.equation,
+            "paper": words.section,
+            "dtype": str(quantity.dtype),
+            # A quantity by its number, a parameter by its name.
+            "inputs": [numbers.get(name, name) for name in quantity.inputs],
+            **statistics(quantity.value),
+            **packed(quantity.value, kept),
+        }
+        if max(kept, default=1) > 1:
+            entry["steps"] = list(kept)
+        if words.axes == ("B", "T", "V"):
+            entry["top"] = best_pieces(quantity.value, reading, is_output(quantity.value, listing))
+        found.append(entry)
+    return found
+
+
+def origin(listing: Listing, name: str) -> tuple[int, int]:
+    """Return the step and the line that a quantity comes from.
+
+    An argument that nobody gave a name before comes from the line of the call.
+    """
+    number, line = listing.made[name]
+    step = listing.steps[number]
+    if line == step.line and step.caller is not None and not name.startswith(INPUTS):
+        return step.caller, step.caller_line
+    return number, line
+
+
+def is_output(value: np.ndarray, listing: Listing) -> bool:
+    """Tell whether an array is what the model returned: scores that softmax makes shares of."""
+    return any(
+        isinstance(field, np.ndarray)
+        and field.shape == value.shape
+        and np.array_equal(field, value)
+        for field in listing.trace.output.values()
+    )
+
+
+def best_pieces(value: np.ndarray, reading: Reading, with_shares: bool) -> list[Any]:
+    """Return, for each row and position, the word pieces with the highest scores.
+
+    Of each: piece, score and, where these are the scores that a model gives, its share.
+    """
+    shares = softmax(value.astype(np.float64)) if with_shares else None
+    order = np.argsort(-value, axis=-1, kind="stable")[..., :TOP]
+    pieces = reading.tokenizer.convert_ids_to_tokens
+    return [
+        [
+            [
+                [piece, shortened(value[b, t, i])]
+                + ([shortened(shares[b, t, i])] if shares is not None else [])
+                for i, piece in zip(order[b, t].tolist(), pieces(order[b, t].tolist()))
+            ]
+            for t in range(value.shape[1])
+        ]
+        for b in range(value.shape[0])
+    ]
+
+
+def parameters_of(listing: Listing, model: PreTrainedModel) -> dict[str, Any]:
+    """Return the parameters that are named as inputs: shape, mean, standard deviation."""
+    wanted = {name for quantity in listing.trace for name in quantity.inputs}
+    wanted |= {*listing.names.values()}
+    return {
+        name: {
+            "shape": list(array.shape),
+            "mean": shortened(array.mean(dtype=np.float64)),
+            "std": shortened(array.std(dtype=np.float64)),
+        }
+        for name, array in params.flatten(model.params)
+        if name in wanted
+    }
+
+
+def labels_of(model: Any) -> list[str]:
+    """Return the names of the labels, in order; none for a model that has no such head."""
+    names = getattr(model.config, "id2label", None) or {}
+    return [str(names[key]) for key in sorted(names, key=int)]

@@ -1,0 +1,109 @@
+"""From a model's name and texts to what a page needs: the model, its tokens, the rows it takes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npbert.checkpoints.checkpoint import read_json
+from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.commands.inspection import model_classes
+from npbert.model.base import PreTrainedModel
+from npbert.model.config import FILE
+from npbert.model.heads import MultipleChoice
+from npbert.tasks.rows import Row, encode, texts_of
+from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
+
+
+@dataclass
+class Reading:
+    """What is run.
+
+    name     what the model is called
+    texts    as they were given
+    inputs   what the model is called with
+    tokens   the word pieces of each row
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: BertTokenizer
+    texts: list[str]
+    inputs: dict[str, np.ndarray]
+    tokens: list[list[str]]
+
+
+def read(
+    name: str | Path, texts: list[str], head: str | None = None, truncation: bool = False
+) -> Reading:
+    """Load a checkpoint and turn texts into its inputs.
+
+    name: a directory, or the name of a checkpoint that ships.
+    texts: one, or two for a pair; for a multiple-choice head a prompt and its choices.
+    head: "Model", "ForMaskedLM", ...; by default what the checkpoint was saved as, or its body.
+    truncation: cut a text that is longer than the model can take, instead of refusing it.
+
+    Raises FileNotFoundError where there is no such checkpoint; ValueError for a head that the
+    family does not have or the checkpoint has not trained, for a text that is empty, for more texts
+    than the model takes, and for more tokens than it has positions.
+    """
+    directory = checkpoint_directory(name)
+    chosen = class_for(directory, head)
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    with warnings.catch_warnings():  # a head that is not there is an error, below
+        warnings.simplefilter("ignore")
+        model = chosen.from_pretrained(directory)
+    if model.newly_initialized:
+        missing = ", ".join(model.newly_initialized)
+        raise ValueError(f"{name} has no trained {chosen.__name__}; missing: {missing}")
+    rows = rows_of(texts_of(texts), model, tokenizer, truncation)
+    padded = tokenizer.pad(rows, return_tensors="np")
+    inputs = {key: padded[key] for key in rows[0]}
+    if isinstance(model, MultipleChoice):
+        inputs = {key: array[None] for key, array in inputs.items()}
+    ids = padded["input_ids"].tolist()
+    tokens = [tokenizer.convert_ids_to_tokens(row) for row in ids]
+    return Reading(directory.resolve().name, model, tokenizer, list(texts), inputs, tokens)
+
+
+def class_for(directory: Path, head: str | None) -> Any:
+    """Return the class of a head, or of what the config says that the checkpoint is."""
+    classes = model_classes(directory)
+    if head is not None:
+        if head not in classes:
+            raise ValueError(f"head is {head!r}, expected one of {', '.join(classes)}")
+        return classes[head]
+    architectures = read_json(directory, FILE).get("architectures")
+    first = architectures[0] if isinstance(architectures, list) and architectures else None
+    by_name = {chosen.__name__: chosen for chosen in classes.values()}
+    return by_name.get(str(first), classes["Model"])
+
+
+def rows_of(
+    texts: list[str], model: PreTrainedModel, tokenizer: BertTokenizer, truncation: bool
+) -> list[Row]:
+    """Return what the model takes for the texts: one row, or one for each choice."""
+    if not texts:
+        raise ValueError("no text given, expected at least one")
+    first, *others = texts
+    if isinstance(model, MultipleChoice):
+        if len(others) < 2:
+            raise ValueError(
+                f"a prompt and {len(others)} choices given, expected at least two choices: "
+                f"{type(model).__name__} chooses between texts"
+            )
+        return [
+            encode(first, model, tokenizer, choice, truncation, name=f"the prompt with choice {i}")
+            for i, choice in enumerate(others)
+        ]
+    if len(others) > 1:
+        raise ValueError(
+            f"{len(texts)} texts given, expected one or two: {type(model).__name__} takes a text "
+            "or a pair"
+        )
+    pair = others[0] if others else None
+    return [encode(first, model, tokenizer, pair, truncation)]

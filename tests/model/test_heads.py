@@ -1,0 +1,550 @@
+"""npbert/heads.py, the heads of the families, npbert/auto.py: losses by hand, loading, choosing."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+import npbert
+from npbert import auto, bert
+from npbert.model import config, outputs
+
+SIZES = dict(
+    vocab_size=20, hidden_size=12, num_hidden_layers=1, num_attention_heads=2, intermediate_size=6,
+    max_position_embeddings=8, initializer_range=0.5,
+)  # fmt: skip
+FAMILIES = {
+    "Bert": {},
+    "ConvBert": dict(embedding_size=4, conv_kernel_size=3),
+    "MobileBert": dict(embedding_size=4, intra_bottleneck_size=6, num_feedforward_networks=2),
+    "SqueezeBert": dict(embedding_size=12, intermediate_groups=2, output_groups=3),
+}
+IN_EVERY_FAMILY = [
+    "ForMaskedLM",
+    "ForSequenceClassification",
+    "ForMultipleChoice",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+]
+HEADS = {
+    "Bert": [*IN_EVERY_FAMILY, "ForPreTraining", "ForNextSentencePrediction"],
+    "ConvBert": IN_EVERY_FAMILY,
+    "MobileBert": [*IN_EVERY_FAMILY, "ForPreTraining", "ForNextSentencePrediction"],
+    "SqueezeBert": IN_EVERY_FAMILY,
+}
+IDS = np.array([[2, 3, 4, 5], [6, 7, 8, 0]])
+BODY_PREFIX = {"Bert": "bert.", "ConvBert": "convbert."}
+# Family and head: what of it a body lacks; and the pooler is BERT's alone, part of its bare model.
+HEAD_TENSORS = {
+    ("Bert", "ForSequenceClassification"): ["classifier.weight", "classifier.bias"],
+    ("Bert", "ForMultipleChoice"): ["classifier.weight", "classifier.bias"],
+    ("Bert", "ForTokenClassification"): ["classifier.weight", "classifier.bias"],
+    ("Bert", "ForQuestionAnswering"): ["qa_outputs.weight", "qa_outputs.bias"],
+    ("Bert", "ForNextSentencePrediction"): [
+        "cls.seq_relationship.weight",
+        "cls.seq_relationship.bias",
+    ],
+    ("Bert", "ForPreTraining"): [
+        "cls.predictions.transform.dense.weight",
+        "cls.predictions.transform.dense.bias",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.LayerNorm.bias",
+        "cls.predictions.bias",
+        "cls.seq_relationship.weight",
+        "cls.seq_relationship.bias",
+    ],
+    ("ConvBert", "ForSequenceClassification"): [
+        "classifier.dense.weight",
+        "classifier.dense.bias",
+        "classifier.out_proj.weight",
+        "classifier.out_proj.bias",
+    ],
+    ("ConvBert", "ForMultipleChoice"): ["classifier.weight", "classifier.bias"],
+    ("ConvBert", "ForTokenClassification"): ["classifier.weight", "classifier.bias"],
+    ("ConvBert", "ForQuestionAnswering"): ["qa_outputs.weight", "qa_outputs.bias"],
+}
+POOLER = ["bert.pooler.dense.weight", "bert.pooler.dense.bias"]
+WITH_POOLER = [
+    "ForPreTraining",
+    "ForNextSentencePrediction",
+    "ForSequenceClassification",
+    "ForMultipleChoice",
+]
+
+each_head = pytest.mark.parametrize(
+    "family, head", [(family, head) for family, heads in HEADS.items() for head in heads]
+)
+each_new_head = pytest.mark.parametrize("family, head", HEAD_TENSORS)
+
+
+def make(family, head, seed=0, dtype=np.float64, **options):
+    """Return a small model whose biases and norms are random, too, so that a lost one shows."""
+    settings = getattr(config, f"{family}Config")(**SIZES, **FAMILIES[family] | options)
+    model = getattr(npbert, family + head)(settings, seed, dtype)
+    rng = np.random.default_rng(seed)
+    for array in {id(array): array for array in model.state_dict().values()}.values():
+        array += rng.normal(0, 0.3, array.shape)
+    return model
+
+
+def ids_for(head):
+    return IDS[None] if head == "ForMultipleChoice" else IDS
+
+
+def run(model):
+    head = type(model).__name__
+    return model(ids_for("ForMultipleChoice") if "Choice" in head else IDS)[0]
+
+
+def load(family, head, directory, **options):
+    """Load a checkpoint; return the model and the messages of all warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = getattr(npbert, family + head).from_pretrained(directory, np.float64, **options)
+    return model, [str(warning.message) for warning in caught]
+
+
+def likelihood(scores, label):
+    """The negative log likelihood of a label, in nats, by the definition."""
+    return math.log(sum(math.exp(score) for score in scores)) - scores[label]
+
+
+# ---- losses by hand ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_of_tokens(family):
+    model = make(family, "ForTokenClassification", num_labels=3)
+    output = model(IDS, labels=[[0, -100, 2, 1], [-100, -100, -100, 1]])
+    scores = output.logits
+    assert scores.shape == (2, 4, 3)
+    counted = [(scores[0, 0], 0), (scores[0, 2], 2), (scores[0, 3], 1), (scores[1, 3], 1)]
+    expected = sum(likelihood(*one) for one in counted) / 4
+    assert output.loss == pytest.approx(expected, rel=1e-12)
+    assert np.isnan(model(IDS, labels=np.full((2, 4), -100)).loss)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_of_classes(family):
+    model = make(family, "ForSequenceClassification", num_labels=3)
+    for problem in (None, "single_label_classification"):
+        model.config.problem_type = problem
+        output = model(IDS, labels=[2, 0])
+        first, second = output.logits
+        expected = (likelihood(first, 2) + likelihood(second, 0)) / 2
+        assert output.loss == pytest.approx(expected, rel=1e-12)
+        assert model(IDS, labels=[[2], [0]]).loss == output.loss
+        alone = likelihood(second, 0)
+        assert model(IDS, labels=[-100, 0]).loss == pytest.approx(alone, rel=1e-12)
+    assert model.config.problem_type == "single_label_classification"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_of_a_number(family):
+    model = make(family, "ForSequenceClassification", num_labels=1)
+    output = model(IDS, labels=[1, -2])
+    (a,), (b,) = output.logits
+    assert output.loss == pytest.approx(((a - 1) ** 2 + (b + 2) ** 2) / 2, rel=1e-12)
+    assert model(IDS, labels=[[1.0], [-2.0]]).loss == output.loss
+    assert model(IDS, labels=[-100, -100]).loss > 1000  # a number like any other
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_of_several_numbers(family):
+    model = make(family, "ForSequenceClassification", num_labels=3, problem_type="regression")
+    labels = [[1, 2, 3], [4, 5, 6]]
+    output = model(IDS, labels=labels)
+    expected = sum((x - y) ** 2 for x, y in zip(output.logits.flat, np.array(labels).flat)) / 6
+    assert output.loss == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("problem", [None, "multi_label_classification"])
+def test_loss_of_shares(family, problem):
+    model = make(family, "ForSequenceClassification", num_labels=3, problem_type=problem)
+    labels = np.array([[0, 1, 0.25], [1, 0, 0.5]])
+    output = model(IDS, labels=labels)
+    expected = 0
+    for score, share in zip(output.logits.flat, labels.flat):
+        yes = 1 / (1 + math.exp(-score))
+        expected -= share * math.log(yes) + (1 - share) * math.log(1 - yes)
+    assert output.loss == pytest.approx(expected / 6, rel=1e-12)
+    whole = model(IDS, labels=labels > 0.3).loss  # booleans are yes or no
+    assert whole == model(IDS, labels=(labels > 0.3).astype(float)).loss
+
+
+def test_every_call_infers_the_problem_anew():
+    """In the reference the first labels decide for all that come later."""
+    model = make("Bert", "ForSequenceClassification", num_labels=2)
+    classes = model(IDS, labels=[0, 1]).loss
+    shares = model(IDS, labels=np.eye(2)).loss
+    assert classes != shares
+    assert model(IDS, labels=[0, 1]).loss == classes and model.config.problem_type is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_of_an_answer(family):
+    model = make(family, "ForQuestionAnswering")
+    output = model(IDS, start_positions=[1, 2], end_positions=[3, 0])
+    start, end = output.start_logits, output.end_logits
+    assert start.shape == end.shape == (2, 4)
+    starts = (likelihood(start[0], 1) + likelihood(start[1], 2)) / 2
+    ends = (likelihood(end[0], 3) + likelihood(end[1], 0)) / 2
+    assert output.loss == pytest.approx((starts + ends) / 2, rel=1e-12)
+    column = model(IDS, start_positions=[[1], [2]], end_positions=[[3], [0]])
+    assert column.loss == output.loss
+    for beyond in (4, 5, 10**9):  # does not count
+        got = model(IDS, start_positions=[beyond, 2], end_positions=[3, beyond]).loss
+        expected = (likelihood(start[1], 2) + likelihood(end[0], 3)) / 2
+        assert got == pytest.approx(expected, rel=1e-12)
+    first = model(IDS, start_positions=[0, 2], end_positions=[3, 0]).loss
+    for below in (-1, -100):  # counts as the first
+        assert model(IDS, start_positions=[below, 2], end_positions=[3, below]).loss == first
+    assert np.isnan(model(IDS, start_positions=[4, 4], end_positions=[0, 0]).loss)
+    assert model(IDS, start_positions=[1, 2]).loss is None
+    assert model(IDS, end_positions=[1, 2]).loss is None
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_loss_of_a_choice(family):
+    model = make(family, "ForMultipleChoice")
+    choices = np.stack([IDS, IDS[::-1], IDS + 1], axis=1)  # [2, 3, 4]
+    output = model(choices, labels=[2, 0])
+    assert output.logits.shape == (2, 3)
+    expected = (likelihood(output.logits[0], 2) + likelihood(output.logits[1], 0)) / 2
+    assert output.loss == pytest.approx(expected, rel=1e-12)
+    states = model(choices, output_hidden_states=True).hidden_states
+    assert states[-1].shape == (6, 4, 12)
+
+
+def test_loss_of_pre_training():
+    model = make("Bert", "ForPreTraining")
+    words = [[-100, 9, -100, -100], [-100, -100, 0, -100]]
+    output = model(IDS, labels=words, next_sentence_label=[1, 0])
+    assert type(output) is npbert.BertForPreTrainingOutput
+    scores, follows = output.prediction_logits, output.seq_relationship_logits
+    assert scores.shape == (2, 4, 20) and follows.shape == (2, 2)
+    expected = (likelihood(scores[0, 1], 9) + likelihood(scores[1, 2], 0)) / 2
+    expected += (likelihood(follows[0], 1) + likelihood(follows[1], 0)) / 2
+    assert output.loss == pytest.approx(expected, rel=1e-12)
+    assert model(IDS, labels=words).loss is None
+    assert model(IDS, next_sentence_label=[1, 0]).loss is None
+
+
+def test_loss_of_the_next_sentence():
+    model = make("Bert", "ForNextSentencePrediction")
+    output = model(IDS, labels=[1, 0])
+    expected = (likelihood(output.logits[0], 1) + likelihood(output.logits[1], 0)) / 2
+    assert output.loss == pytest.approx(expected, rel=1e-12)
+    assert model(IDS, labels=[1, -100]).loss == pytest.approx(
+        likelihood(output.logits[0], 1), rel=1e-12
+    )
+
+
+@each_head
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_loss_has_the_dtype_of_the_model(family, head, dtype):
+    model = make(family, head, dtype=dtype)
+    name = {"ForQuestionAnswering": "start_positions"}.get(head, "labels")
+    labels = {name: IDS % 2 if head in ("ForMaskedLM", "ForTokenClassification") else [1, 0]}
+    if head == "ForPreTraining":
+        labels = dict(labels=IDS, next_sentence_label=[1, 0])
+    if head == "ForQuestionAnswering":
+        labels["end_positions"] = [3, 3]
+    if head == "ForMultipleChoice":
+        labels = dict(labels=[1])
+    output = model(ids_for(head), **labels)
+    assert all(field.dtype == dtype for field in output.values()) and output.loss.shape == ()
+    as_tuple = model(ids_for(head), **labels, return_dict=False)
+    assert isinstance(as_tuple, tuple) and as_tuple[0] == output.loss
+    assert len(as_tuple) == len(output) == len(model(ids_for(head))) + 1
+
+
+# ---- what a head computes ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", WITH_POOLER)
+def test_a_head_on_the_pooler_reads_the_first_token_alone(head):
+    model = make("Bert", head)
+    x = np.random.default_rng(0).normal(size=(2, 4, 12))
+    other = x.copy()
+    other[:, 1:] = 0
+    found, same = model.head(x), model.head(other)
+    if head == "ForPreTraining":
+        found, same = found[1], same[1]
+    np.testing.assert_array_equal(found, same)
+
+
+@pytest.mark.parametrize(
+    "options, reads",
+    [
+        ({}, [3]),
+        ({"summary_type": "last"}, [3]),
+        ({"summary_type": "cls_index"}, [3]),
+        ({"summary_type": "first"}, [0]),
+        ({"summary_type": "mean"}, [0, 1, 2, 3]),
+        ({"summary_type": "mean", "summary_use_proj": True}, [0, 1, 2, 3]),
+    ],
+)
+def test_what_the_choices_of_convbert_are_summed_up_by(options, reads):
+    """The last position by default, padding or not."""
+    model = make("ConvBert", "ForMultipleChoice", **options)
+    x = np.random.default_rng(0).normal(size=(2, 4, 12))
+    for t in range(4):
+        other = x.copy()
+        other[:, t] += 1
+        assert (model.head(other) != model.head(x)).any() == (t in reads)
+
+
+def test_a_summary_by_hand():
+    options = dict(summary_use_proj=True, summary_activation="tanh")
+    model = make("ConvBert", "ForMultipleChoice", **options)
+    x = np.random.default_rng(0).normal(size=(2, 4, 12))
+    p = model.state_dict()
+    summary = np.tanh(
+        x[:, -1] @ p["sequence_summary.summary.weight"].T + p["sequence_summary.summary.bias"]
+    )
+    expected = summary @ p["classifier.weight"].T + p["classifier.bias"]
+    np.testing.assert_allclose(model.head(x), expected, rtol=1e-12)
+
+
+def test_a_summary_as_wide_as_there_are_labels():
+    """The reference makes any such model, and can run it where that is the hidden width, too."""
+    options = dict(summary_use_proj=True, summary_proj_to_labels=True)
+    model = make("ConvBert", "ForMultipleChoice", **options, num_labels=12)
+    assert model.state_dict()["sequence_summary.summary.weight"].shape == (12, 12)
+    with pytest.raises(ValueError) as error:
+        make("ConvBert", "ForMultipleChoice", **options, num_labels=3)
+    assert str(error.value) == (
+        "ConvBertConfig: summary_proj_to_labels with num_labels 3, expected hidden_size 12 for "
+        "multiple choice"
+    )
+    make("ConvBert", "ForTokenClassification", **options, num_labels=3)  # has no summary
+
+
+# ---- add_pooling_layer ---------------------------------------------------------------------
+
+
+def test_a_body_without_a_pooler(tmp_path):
+    settings = config.BertConfig(**SIZES)
+    with_pooler = bert.BertModel(settings, seed=1, dtype=np.float64)
+    without = bert.BertModel(settings, seed=1, dtype=np.float64, add_pooling_layer=False)
+    assert "pooler_output" in with_pooler(IDS)
+    assert list(without(IDS)) == ["last_hidden_state"] and without(IDS).pooler_output is None
+    assert len(without(IDS, return_dict=False)) == 1
+    assert with_pooler.num_parameters() - without.num_parameters() == 12 * 12 + 12
+    np.testing.assert_array_equal(without(IDS)[0], with_pooler(IDS)[0])
+
+    without.save_pretrained(tmp_path)
+    again, messages = load("Bert", "Model", tmp_path, add_pooling_layer=False)
+    assert not messages and not again.newly_initialized
+    np.testing.assert_array_equal(again(IDS)[0], without(IDS)[0])
+    again, messages = load("Bert", "Model", tmp_path)
+    assert again.newly_initialized == ["pooler.dense.weight", "pooler.dense.bias"]
+    assert len(messages) == 1 and "2 tensors: pooler.dense.weight, pooler.dense.bias" in messages[0]
+
+    with_pooler.save_pretrained(tmp_path)
+    again, messages = load("Bert", "Model", tmp_path, add_pooling_layer=False)
+    assert len(messages) == 1 and "does not use 2 tensors: pooler.dense" in messages[0]
+    assert again(IDS).pooler_output is None
+
+
+@each_head
+@pytest.mark.parametrize("option", ["add_pooling_layer", "num_lables"])
+def test_options_that_a_class_does_not_have(tmp_path, family, head, option):
+    model = make(family, head)
+    with pytest.raises(TypeError, match=option):
+        type(model)(model.config, **{option: False})
+    model.save_pretrained(tmp_path)
+    with pytest.raises(TypeError, match=option):
+        type(model).from_pretrained(tmp_path, **{option: False})
+
+
+@pytest.mark.parametrize("head", ["ForSequenceClassification", "ForTokenClassification"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_number_of_labels(family, head):
+    assert make(family, head)(IDS).logits.shape[-1] == 2
+    assert make(family, head, num_labels=7)(IDS).logits.shape[-1] == 7
+    assert make(family, head, id2label={"0": "a", "1": "b", "2": "c"})(IDS).logits.shape[-1] == 3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_options_of_the_config_go_before_config_json(tmp_path, family):
+    names = {0: "no", 1: "yes", 2: "both"}
+    make(family, "Model", id2label=names).save_pretrained(tmp_path)
+    with pytest.warns(UserWarning):
+        model = npbert.AutoModelForTokenClassification.from_pretrained(
+            tmp_path, num_labels=5, output_hidden_states=True
+        )
+    assert model(IDS).logits.shape == (2, 4, 5) and len(model(IDS).hidden_states) == 2
+    assert model.config.id2label[4] == "LABEL_4" and model.config.num_labels == 5
+    same = npbert.AutoConfig.from_pretrained(tmp_path, num_labels=3)
+    assert same.id2label == names  # as many as there are: they keep their names
+    named = npbert.AutoConfig.from_pretrained(tmp_path, id2label={0: "a"}, label2id=None)
+    assert named.num_labels == 1 and named.label2id == {"a": 0}
+    with pytest.raises(TypeError, match="Config has no option hiden_size, num_lables"):
+        npbert.AutoConfig.from_pretrained(tmp_path, num_lables=3, hiden_size=4, hidden_act="relu")
+    with pytest.raises(ValueError, match="num_hidden_layers is -1, expected >= 0"):
+        npbert.AutoModel.from_pretrained(tmp_path, num_hidden_layers=-1)
+
+
+# ---- loading -------------------------------------------------------------------------------
+
+
+@each_head
+def test_round_trip(tmp_path, family, head):
+    model = make(family, head)
+    model.save_pretrained(tmp_path)
+    again, messages = load(family, head, tmp_path)
+    assert not messages and not again.newly_initialized and again.config.num_labels == 2
+    np.testing.assert_array_equal(run(again), run(model))
+
+
+@each_new_head
+def test_a_bare_body_is_given_a_random_head(tmp_path, family, head):
+    body = make(family, "Model")
+    body.save_pretrained(tmp_path)
+    model, messages = load(family, head, tmp_path, seed=3)
+    new = HEAD_TENSORS[family, head]
+    assert model.newly_initialized == new
+    expected = f"was initialised at random, for want of a trained head, in {len(new)} tensors: "
+    about = [message for message in messages if "initialised" in message]
+    assert len(about) == 1 and about[0].endswith(expected + ", ".join(new))
+    others = [message for message in messages if "initialised" not in message]
+    if family == "Bert" and head not in WITH_POOLER:
+        assert len(others) == 1 and "does not use 2 tensors: pooler.dense" in others[0]
+    else:
+        assert not others
+    np.testing.assert_array_equal(run(load(family, head, tmp_path, seed=3)[0]), run(model))
+    state, saved = model.state_dict(), body.state_dict()
+    for name in saved.keys() - {name.removeprefix("bert.") for name in POOLER}:
+        np.testing.assert_array_equal(state[BODY_PREFIX[family] + name], saved[name])
+
+
+@pytest.mark.parametrize("head", WITH_POOLER)
+def test_a_body_without_a_pooler_is_given_one_with_the_head(tmp_path, head):
+    bert.BertModel(
+        config.BertConfig(**SIZES), dtype=np.float64, add_pooling_layer=False
+    ).save_pretrained(tmp_path)
+    model, messages = load("Bert", head, tmp_path)
+    new = POOLER + HEAD_TENSORS["Bert", head]
+    assert model.newly_initialized == new
+    assert len(messages) == 1 and messages[0].endswith(", ".join(new))
+
+
+@pytest.mark.parametrize(
+    "old, new, missing, unused",
+    [
+        ("ForPreTraining", "ForMaskedLM", [], [*POOLER, "cls.seq_relationship.weight",
+                                               "cls.seq_relationship.bias"]),
+        ("ForMaskedLM", "ForPreTraining", [*POOLER, "cls.seq_relationship.weight",
+                                           "cls.seq_relationship.bias"], []),
+        ("ForTokenClassification", "ForQuestionAnswering",
+         ["qa_outputs.weight", "qa_outputs.bias"], ["classifier.weight", "classifier.bias"]),
+        ("ForNextSentencePrediction", "ForSequenceClassification",
+         ["classifier.weight", "classifier.bias"],
+         ["cls.seq_relationship.weight", "cls.seq_relationship.bias"]),
+        ("ForTokenClassification", "ForSequenceClassification", POOLER, []),
+        ("ForSequenceClassification", "ForTokenClassification", [], POOLER),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_of_another_head(tmp_path, old, new, missing, unused):
+    """What fits is taken over, even a classifier of tokens by one of texts with as many labels."""
+    model = make("Bert", old)
+    model.save_pretrained(tmp_path)
+    other, messages = load("Bert", new, tmp_path)
+    assert other.newly_initialized == missing
+    assert len(messages) == bool(missing) + bool(unused)
+    for names, words in ((missing, "initialised at random"), (unused, "does not use")):
+        for name in names:
+            assert any(words in message and name in message for message in messages)
+    saved, state = model.state_dict(), other.state_dict()
+    for name in saved.keys() & state.keys():
+        np.testing.assert_array_equal(state[name], saved[name])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_classifier_of_other_labels_does_not_fit(tmp_path, family):
+    model = make(family, "ForTokenClassification", num_labels=5)
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"classifier.weight: is \[5, 12\], expected \[1, 12\]"):
+        load(family, "ForMultipleChoice", tmp_path)
+
+
+# ---- choosing by the checkpoint ------------------------------------------------------------
+
+AUTO = {name.removeprefix("AutoModel"): name for name in npbert.__all__ if "AutoModelFor" in name}
+
+
+def test_there_is_an_auto_class_for_every_head():
+    assert set(AUTO) == {*HEADS["Bert"]}
+
+
+@each_head
+def test_the_family_is_chosen_by_the_checkpoint(tmp_path, family, head):
+    model = make(family, head)
+    model.save_pretrained(tmp_path)
+    chosen = getattr(npbert, AUTO[head]).from_pretrained(tmp_path, dtype=np.float64)
+    assert type(chosen) is type(model)
+    np.testing.assert_array_equal(run(chosen), run(model))
+
+
+def test_options_pass_through_an_auto_class(tmp_path):
+    make("Bert", "Model").save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match="does not use"):
+        model = npbert.AutoModel.from_pretrained(tmp_path, add_pooling_layer=False)
+    assert model(IDS).pooler_output is None
+
+
+@pytest.mark.parametrize("head", ["ForPreTraining", "ForNextSentencePrediction"])
+def test_a_head_that_the_family_does_not_have(tmp_path, head):
+    make("ConvBert", "Model").save_pretrained(tmp_path)
+    having = [
+        family for file, family in auto.FAMILIES.values() if hasattr(npbert, f"{family}{head}")
+    ]
+    assert "Bert" in having and "ConvBert" not in having
+    with pytest.raises(ValueError) as error:
+        getattr(npbert, AUTO[head]).from_pretrained(tmp_path)
+    message = f"{tmp_path}: there is no ConvBert{head}; the families that have one are "
+    assert str(error.value).startswith(message + ", ".join(having))
+
+
+def test_squeezebert_was_pre_trained_on_masked_words_alone(tmp_path):
+    """As in the reference, where this Auto class has no ConvBERT and that for SqueezeBERT."""
+    make("SqueezeBert", "ForMaskedLM").save_pretrained(tmp_path)
+    model = npbert.AutoModelForPreTraining.from_pretrained(tmp_path)
+    assert type(model) is npbert.SqueezeBertForMaskedLM
+
+
+def test_a_tokenizer_is_the_same_whatever_the_name():
+    assert npbert.BertTokenizer is npbert.MobileBertTokenizer is npbert.SqueezeBertTokenizerFast
+    assert issubclass(npbert.ConvBertTokenizer, npbert.BertTokenizer)
+
+
+# ---- outputs -------------------------------------------------------------------------------
+
+
+@pytest.mark.reference
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NextSentencePredictorOutput",
+        "SequenceClassifierOutput",
+        "MultipleChoiceModelOutput",
+        "TokenClassifierOutput",
+        "QuestionAnsweringModelOutput",
+    ],
+)
+def test_fields_are_those_of_the_reference(name):
+    theirs = pytest.importorskip("transformers.modeling_outputs")
+    ours = getattr(outputs, name)
+    assert ours.__annotations__.keys() == getattr(theirs, name).__annotations__.keys()
+
+
+@pytest.mark.reference
+def test_fields_of_pre_training_are_those_of_the_reference():
+    theirs = pytest.importorskip("transformers.models.bert.modeling_bert")
+    names = outputs.ForPreTrainingOutput.__annotations__.keys()
+    assert names == theirs.BertForPreTrainingOutput.__annotations__.keys()
+    assert issubclass(outputs.BertForPreTrainingOutput, outputs.ForPreTrainingOutput)
