@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from npbert.compiled.backend import Operation
+from npbert.compiled.backend import operation
 
 # ln(erfc(z) / t) + z² as a Chebyshev series in 2t - 1 with t = 2 / (2 + z), for z >= 0: the form of
 # Numerical Recipes (3rd ed., section 6.2.2). One formula for all z, at full precision even where
@@ -33,7 +33,7 @@ def erfc_polynomial(dtype) -> list[float]:
 
 
 def normal_cdf(x):  # [...] -> [...]
-    """The share of a normal distribution that lies below x: (1 + erf(x / √2)) / 2."""
+    """The probability that a standard normal variable lies below x: (1 + erf(x / √2)) / 2."""
     z = np.abs(x) * math.sqrt(0.5)
     t = 2 / (2 + z)
     u = 2 * t - 1
@@ -42,52 +42,17 @@ def normal_cdf(x):  # [...] -> [...]
     for coefficient in reversed(lower):  # Horner's scheme, in place
         exponent *= u
         exponent += coefficient
-    tail = 0.5 * t * np.exp(exponent - z * z)  # the share beyond |x|, on one side
+    tail = 0.5 * t * np.exp(exponent - z * z)  # the probability beyond |x|, on one side
     return np.where(x > 0, 1 - tail, tail)
 
 
-@Operation
+@operation  # its twin: npbert/compiled/activations.py
 def gelu(x):
-    """x weighted by how likely a normal variable is below it; exact (Hendrycks and Gimpel 2016)."""
+    """Weight x by the probability that a normal variable lies below it (Hendrycks and Gimpel 2016).
+
+    This is the exact form, by erf; the reference calls approximations gelu_new and the like.
+    """
     return x * normal_cdf(x)
-
-
-# What its twin needs in float32: the same series, and e^x by the exponent field of 2^n and Taylor's
-# series of the rest, since a loop with a call of exp cannot be made many numbers at a time.
-ERFC_FLOAT32 = tuple(map(np.float32, erfc_polynomial(np.float32)))
-TAYLOR = tuple(np.float32(1 / math.factorial(n)) for n in range(7))
-LN_2_HIGH = np.float32(0.693359375)  # few digits: its products with whole numbers are exact
-LN_2_LOW = np.float32(math.log(2) - 0.693359375)
-LOG2_E = np.float32(math.log2(math.e))
-ROOT_HALF = np.float32(math.sqrt(0.5))
-
-
-@gelu.shared_twin(np.empty_like)
-def gelu_loops(out, part, parts, x):
-    start, stop = part * x.size // parts, (part + 1) * x.size // parts
-    values, results = x.reshape(-1)[start:stop], out.reshape(-1)[start:stop]
-    half, one, two = np.float32(0.5), np.float32(1), np.float32(2)
-    if x.itemsize == 4:
-        for i in range(len(values)):
-            v = np.float32(values[i])
-            z = abs(v) * ROOT_HALF
-            t = two / (two + z)
-            u = two * t - one
-            exponent = np.float32(0)
-            for coefficient in ERFC_FLOAT32[::-1]:
-                exponent = exponent * u + coefficient
-            exponent = max(exponent - z * z, np.float32(-87))  # or 2^n underflows
-            n = np.float32(math.floor(exponent * LOG2_E + half))
-            rest = exponent - n * LN_2_HIGH - n * LN_2_LOW
-            power = np.float32(0)
-            for coefficient in TAYLOR[::-1]:
-                power = power * rest + coefficient
-            power *= np.int32((np.int32(n) + 127) << 23).view(np.float32)
-            tail = half * t * power
-            results[i] = v * (one - tail if v > 0 else tail)
-    else:
-        for i in range(len(values)):
-            results[i] = 0.5 * values[i] * math.erfc(-values[i] * math.sqrt(0.5))
 
 
 def gelu_tanh(x):

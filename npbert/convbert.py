@@ -7,20 +7,22 @@ work to a convolution whose filters each token makes for itself, from the few to
     embeddings -> projection -> N x (mixed attention -> feed-forward) -> head
 
 Axes   B sentences   T tokens   V vocabulary   E embedding width   D hidden width
-       H heads   S width of one head   A = H*S, half of D   K kernel width   L labels
-       I width of the feed-forward layer   G groups of a map; I of its channels enter, O leave
+       I width of the feed-forward layer
+       H heads: num_attention_heads // head_ratio, at least 1 (γ in section 3.3), so many of
+       attention and as many of the convolution   S width of one head   A = H*S, half of D
+       K kernel width   L labels   Q questions   N choices of each
 Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
+       `mask_bias` [B, 1, 1, T] is added to the attention scores: 0, or very low at padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from npbert.activations import ACTIVATIONS, gelu
-from npbert.kernels import dynamic_convolution
+from npbert.kernels import depthwise_convolution, dynamic_convolution, grouped_linear
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import ConvBertConfig
 from npbert.model.heads import (
@@ -31,42 +33,36 @@ from npbert.model.heads import (
     SequenceClassification,
     TokenClassification,
 )
-from npbert.model.inputs import Inputs
-from npbert.model.params import Shapes, below, linear_shapes, norm_shapes
+from npbert.model.params import linear_shapes, norm_shapes
 from npbert.ops import attend, layer_norm, linear, softmax, split_heads
 
 # ---- embeddings ----------------------------------------------------------------------------
 
 
 def embeddings(inputs, p, config):  # -> [B, T, E]
-    """Add what the word piece, its position and its segment say, and normalise the sum."""
+    """Add the embeddings of word piece, position and segment; normalise the sum."""
     words = inputs.inputs_embeds  # [B, T, E]
     if words is None:
         words = p.word_embeddings.weight[inputs.input_ids]  # [B, T, E]
     positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, E] or [1, T, E]
     types = p.token_type_embeddings.weight[inputs.token_type_ids]  # [B, T, E]
-    return layer_norm(words + positions + types, p.LayerNorm, config.layer_norm_eps)
+    summed = words + positions + types  # [B, T, E]
+    return layer_norm(summed, p.LayerNorm, config.layer_norm_eps)
 
 
-# ---- mixed attention (section 3.3) --------------------------------------------------------
+# ---- mixed attention (section 3.3) ---------------------------------------------------------
 
 
 def span_summary(x, p):  # [B, T, D] -> [B, T, A]
-    """Summarise the K tokens around each token: one filter a channel, then a map from D to A.
-
-    A depthwise separable convolution. Past both ends of the text stand zeros.
-    """
-    T, K = x.shape[1], p.depthwise.weight.shape[-1]
-    taps = p.depthwise.weight[:, 0].T  # [K, D]
-    padded = np.pad(x, ((0, 0), (K // 2, K // 2), (0, 0)))  # [B, T+K-1, D]
-    span = sum(padded[:, k : k + T] * taps[k] for k in range(K))  # [B, T, D]
+    """Summarise the K tokens around each token by a depthwise separable convolution (3.2)."""
+    span = depthwise_convolution(x, p.depthwise.weight)  # [B, T, D]
     return span @ p.pointwise.weight[:, :, 0].T + p.bias[:, 0]
 
 
 def span_filters(x, query, p, H):  # [B, T, D], [B, T, A] -> [B, T, H, K]
     """Let each token choose, for each head, how to weigh the K tokens around it (section 3.2).
 
-    The filters of ordinary dynamic convolution depend on the token alone; these also on its
+    The filters of ordinary dynamic convolution depend on the token alone; these also depend on its
     neighbours, so that the same word is read differently in different phrases.
     """
     B, T, _ = x.shape
@@ -77,39 +73,33 @@ def span_filters(x, query, p, H):  # [B, T, D], [B, T, A] -> [B, T, H, K]
     return softmax(filter_scores)
 
 
-def mixed_attention(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
-    """Look everywhere with one half of the channels and nearby with the other (section 3.3)."""
-    B, T, D = x.shape
-    H = config.heads
-    query, key, value = linear(x, p.query), linear(x, p.key), linear(x, p.value)  # [B, T, A]
-    far, probs = attend(
-        split_heads(query, H), split_heads(key, H), split_heads(value, H), mask_bias
-    )
+def mixed_attention(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T, T]
+    """Look everywhere with half of the channels and nearby with the other half (section 3.3)."""
+    H = config.heads  # num_attention_heads // head_ratio, at least 1
+    query = linear(x, p.query)  # [B, T, A]
+    key = linear(x, p.key)  # [B, T, A]
+    value = linear(x, p.value)  # [B, T, A]
+    queries = split_heads(query, H)  # [B, H, T, S]
+    keys = split_heads(key, H)  # [B, H, T, S]
+    values = split_heads(value, H)  # [B, H, T, S]
+    far, probs, _ = attend(queries, keys, values, mask_bias)  # [B, T, H, S], [B, H, T, T]
     # The mask does not reach the convolutions: real tokens within K//2 of padding see it, as they
-    # do in the reference, so the same sentence gives other numbers with padding than without.
+    # do in the reference, so padding changes the numbers of the same sentence.
     local = linear(x, p.conv_out_layer)  # [B, T, A]
     filters = span_filters(x, query, p, H)  # [B, T, H, K]
     near = dynamic_convolution(local, filters)  # [B, T, H, S]
     mixed = np.concatenate([far, near], axis=2)  # [B, T, 2*H, S]
-    return mixed.reshape(B, T, D), probs
+    return mixed.reshape(x.shape), probs
 
 
 # ---- layer ---------------------------------------------------------------------------------
 
 
-def grouped_linear(x, p):  # [..., I] -> [..., O]
-    """Map each of G groups of channels by a matrix of its own (section 3.3).
-
-    The weight is [G, I/G, O/G]: unlike all others it is stored as it is used, not transposed.
-    """
-    G, group_width, _ = p.weight.shape
-    groups = x.reshape(*x.shape[:-1], G, 1, group_width)  # [..., G, 1, I/G]
-    mapped = groups @ p.weight  # [..., G, 1, O/G]
-    return mapped.reshape(*x.shape[:-1], -1) + p.bias
-
-
 def feed_forward(x, p, config):  # [B, T, D] -> [B, T, D]
-    """Treat every token by itself: to a wider layer and back, then add and normalise."""
+    """Map every token by itself to a wider layer and back, add the residual, normalise.
+
+    With num_groups the two maps work on groups of channels (section 3.3).
+    """
     transform = linear if config.num_groups == 1 else grouped_linear
     activation = ACTIVATIONS[config.hidden_act]
     wide = activation(transform(x, p.intermediate.dense))  # [B, T, I]
@@ -117,16 +107,17 @@ def feed_forward(x, p, config):  # [B, T, D] -> [B, T, D]
     return layer_norm(x + narrow, p.output.LayerNorm, config.layer_norm_eps)
 
 
-def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
-    """One layer: mixed attention, then the feed-forward network, each with a residual around it."""
-    attention, output = p.attention.self, p.attention.output
-    mixed, probs = mixed_attention(x, attention, config, mask_bias)  # [B, T, D], [B, H, T, T]
-    x = layer_norm(x + linear(mixed, output.dense), output.LayerNorm, config.layer_norm_eps)
+def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T, T]
+    """Mixed attention, then the feed-forward network, each with a residual connection."""
+    eps = config.layer_norm_eps
+    mixed, probs = mixed_attention(x, p.attention.self, config, mask_bias)
+    projected = linear(mixed, p.attention.output.dense)  # [B, T, D]
+    x = layer_norm(x + projected, p.attention.output.LayerNorm, eps)  # [B, T, D]
     return feed_forward(x, p, config), probs
 
 
-def body(inputs, p, config):
-    """Yield what enters the first layer, then what leaves each one, with its attention shares."""
+def encoder(inputs, p, config):
+    """Yield the embeddings, then the output of each layer, [B, T, D], and its probabilities."""
     x = embeddings(inputs, p.embeddings, config)  # [B, T, E]
     if config.embedding_size != config.hidden_size:
         x = linear(x, p.embeddings_project)  # [B, T, D]
@@ -140,9 +131,9 @@ def body(inputs, p, config):
 
 
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
-    """Score every word piece at every position, by its likeness to the piece's embedding.
+    """Score every word piece at every position by its similarity to the piece's embedding.
 
-    The activation is the exact GELU whatever `hidden_act` says: the reference fixes it here.
+    The activation is the exact GELU whatever hidden_act says: the reference fixes it here.
     """
     predictions = p.generator_predictions
     activated = gelu(linear(x, predictions.dense))  # [B, T, E]
@@ -153,66 +144,72 @@ def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
 def classification_head(x, p, config):  # [B, T, D] -> [B, L]
     """Classify a text by its first token, [CLS], through two linear maps; there is no pooler."""
     first = x[:, 0]  # [B, D]
-    activated = ACTIVATIONS[config.hidden_act](linear(first, p.dense))  # [B, D]
+    activation = ACTIVATIONS[config.hidden_act]
+    activated = activation(linear(first, p.dense))  # [B, D]
     return linear(activated, p.out_proj)
 
 
 def sequence_summary(x, p, config):  # [B, T, D] -> [B, D]
-    """Sum up a text for multiple choice.
+    """Summarise a text for multiple choice.
 
-    The default is the last position, padding included: a padded text is summed up by its padding.
+    The default is the last position, padding included: a padded text is summarised by its padding.
     """
-    summary = {"first": x[:, 0], "mean": x.mean(axis=1)}.get(
-        config.summary_type, x[:, -1]
-    )  # [B, D]
+    if config.summary_type == "first":
+        summary = x[:, 0]  # [B, D]
+    elif config.summary_type == "mean":
+        summary = x.mean(axis=1)  # [B, D]
+    else:  # "last"; the reference reads it for "cls_index", too
+        summary = x[:, -1]  # [B, D]
     if config.summary_use_proj:
         summary = linear(summary, p.sequence_summary.summary)  # [B, D]
-    return ACTIVATIONS[config.summary_activation or "linear"](summary)
+    activation = ACTIVATIONS[config.summary_activation or "linear"]
+    return activation(summary)
 
 
 # ---- what a checkpoint holds ---------------------------------------------------------------
 
 
-def layer_shapes(config: ConvBertConfig) -> Shapes:
-    """Return the names and shapes of the parameters of one layer."""
-    D, I = config.hidden_size, config.intermediate_size
-    A, K = config.mixed_size, config.conv_kernel_size
+def dense_shapes(O: int, I: int, G: int) -> dict[str, Any]:
+    """Return the shapes of a linear map from I to O channels in G groups."""
+    return linear_shapes(O, I) if G == 1 else {"weight": (G, I // G, O // G), "bias": (O,)}
 
-    def dense(O, I):
-        G = config.num_groups
-        return linear_shapes(O, I) if G == 1 else {"weight": (G, I // G, O // G), "bias": (O,)}
 
+def layer_shapes(config: ConvBertConfig) -> dict[str, Any]:
+    """Return the shapes of the parameters of one layer, as a nested table."""
+    D, I, G = config.hidden_size, config.intermediate_size, config.num_groups
+    H, A, K = config.heads, config.mixed_size, config.conv_kernel_size
     return {
-        **below("attention.self.query", linear_shapes(A, D)),
-        **below("attention.self.key", linear_shapes(A, D)),
-        **below("attention.self.value", linear_shapes(A, D)),
-        "attention.self.key_conv_attn_layer.bias": (A, 1),
-        "attention.self.key_conv_attn_layer.depthwise.weight": (D, 1, K),
-        "attention.self.key_conv_attn_layer.pointwise.weight": (A, D, 1),
-        **below("attention.self.conv_kernel_layer", linear_shapes(config.heads * K, A)),
-        **below("attention.self.conv_out_layer", linear_shapes(A, D)),
-        **below("attention.output.dense", linear_shapes(D, D)),
-        **below("attention.output.LayerNorm", norm_shapes(D)),
-        **below("intermediate.dense", dense(I, D)),
-        **below("output.dense", dense(D, I)),
-        **below("output.LayerNorm", norm_shapes(D)),
+        "attention": {
+            "self": {
+                **dict.fromkeys(("query", "key", "value"), linear_shapes(A, D)),
+                "conv_out_layer": linear_shapes(A, D),
+                "key_conv_attn_layer": {
+                    "depthwise": {"weight": (D, 1, K)},
+                    "pointwise": {"weight": (A, D, 1)},
+                    "bias": (A, 1),
+                },
+                "conv_kernel_layer": linear_shapes(H * K, A),
+            },
+            "output": {"dense": linear_shapes(D, D), "LayerNorm": norm_shapes(D)},
+        },
+        "intermediate": {"dense": dense_shapes(I, D, G)},
+        "output": {"dense": dense_shapes(D, I, G), "LayerNorm": norm_shapes(D)},
     }
 
 
-def body_shapes(config: ConvBertConfig) -> Shapes:
-    """Return the names and shapes of the parameters of the body."""
+def encoder_shapes(config: ConvBertConfig, add_pooling_layer: bool = False) -> dict[str, Any]:
+    """Return the shapes of the parameters of the encoder, which has no pooler."""
     E, D = config.embedding_size, config.hidden_size
-    shapes = {
-        "embeddings.word_embeddings.weight": (config.vocab_size, E),
-        "embeddings.position_embeddings.weight": (config.max_position_embeddings, E),
-        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, E),
-        **below("embeddings.LayerNorm", norm_shapes(E)),
+    return {
+        "embeddings": {
+            "word_embeddings": {"weight": (config.vocab_size, E)},
+            "position_embeddings": {"weight": (config.max_position_embeddings, E)},
+            "token_type_embeddings": {"weight": (config.type_vocab_size, E)},
+            "LayerNorm": norm_shapes(E),
+        },
+        "embeddings_project": {} if E == D else linear_shapes(D, E),
+        "encoder": {"layer": [layer_shapes(config)] * config.num_hidden_layers},
     }
-    if E != D:
-        shapes |= below("embeddings_project", linear_shapes(D, E))
-    for i in range(config.num_hidden_layers):
-        shapes |= below(f"encoder.layer.{i}", layer_shapes(config))
-    return shapes
 
 
 # ---- model classes -------------------------------------------------------------------------
@@ -224,52 +221,35 @@ class ConvBertPreTrainedModel(PreTrainedModel):
     config: ConvBertConfig
     config_class = ConvBertConfig
     base_model_prefix = "convbert"
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        """Return the names and shapes of the parameters of the head."""
-        raise NotImplementedError
-
-    @classmethod
-    def parameter_shapes(cls, config: ConvBertConfig) -> Shapes:
-        return {**below("convbert", body_shapes(config)), **cls.head_shapes(config)}
-
-    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        return body(inputs, self.params.convbert, self.config)
+    encoder = staticmethod(encoder)
+    encoder_shapes = staticmethod(encoder_shapes)
 
 
 class ConvBertModel(ConvBertPreTrainedModel, Encoder):
     """ConvBERT without a head: hidden states [B, T, D]."""
 
-    @classmethod
-    def parameter_shapes(cls, config: ConvBertConfig) -> Shapes:
-        return body_shapes(config)
-
-    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        return body(inputs, self.params, self.config)
-
 
 class ConvBertForMaskedLM(ConvBertPreTrainedModel, MaskedLM):
     """ConvBERT with the head that fills in masked word pieces: logits [B, T, V]."""
 
-    optional = ("generator_",)
+    tied_weights = {  # noqa: RUF012
+        "generator_lm_head.weight": "convbert.embeddings.word_embeddings.weight"
+    }
 
     @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
         E, D, V = config.embedding_size, config.hidden_size, config.vocab_size
-        shapes = {
-            **below("generator_predictions.LayerNorm", norm_shapes(E)),
-            **below("generator_predictions.dense", linear_shapes(E, D)),
-            **below("generator_lm_head", linear_shapes(V, E)),
-        }
+        decoder = linear_shapes(V, E)
         if config.tie_word_embeddings:  # the scores then use the word embeddings themselves
-            del shapes["generator_lm_head.weight"]
-        return shapes
+            del decoder["weight"]
+        return {
+            "generator_predictions": {"dense": linear_shapes(E, D), "LayerNorm": norm_shapes(E)},
+            "generator_lm_head": decoder,
+        }
 
     @classmethod
-    def tied(cls, config: ConvBertConfig) -> dict[str, str]:
-        source = "convbert.embeddings.word_embeddings.weight"
-        return {"generator_lm_head.weight": source} if config.tie_word_embeddings else {}
+    def optional(cls, config: Any) -> tuple[str, ...]:
+        return ("generator_",)  # both modules are missing, or none
 
     def head(self, x: np.ndarray) -> Any:
         return masked_lm_head(x, self.params, self.config)
@@ -278,15 +258,10 @@ class ConvBertForMaskedLM(ConvBertPreTrainedModel, MaskedLM):
 class ConvBertForSequenceClassification(ConvBertPreTrainedModel, SequenceClassification):
     """ConvBERT with a head that classifies texts: logits [B, L]."""
 
-    optional = ("classifier.",)
-
     @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
         D, L = config.hidden_size, config.num_labels
-        return {
-            **below("classifier.dense", linear_shapes(D, D)),
-            **below("classifier.out_proj", linear_shapes(L, D)),
-        }
+        return {"classifier": {"dense": linear_shapes(D, D), "out_proj": linear_shapes(L, D)}}
 
     def head(self, x: np.ndarray) -> Any:
         return classification_head(x, self.params.classifier, self.config)
@@ -295,20 +270,22 @@ class ConvBertForSequenceClassification(ConvBertPreTrainedModel, SequenceClassif
 class ConvBertForMultipleChoice(ConvBertPreTrainedModel, MultipleChoice):
     """ConvBERT with a head that scores several texts against each other: logits [Q, N]."""
 
-    optional = ("sequence_summary.", "classifier.")
-
     @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        D, shapes = config.hidden_size, {}
-        if config.summary_use_proj:
-            width = config.num_labels if config.summary_proj_to_labels else D
-            config.require(  # in the reference the classifier then fails
-                width == D,
-                f"summary_proj_to_labels with num_labels {width}, expected hidden_size {D} for "
-                "multiple choice",
-            )
-            shapes = below("sequence_summary.summary", linear_shapes(width, D))
-        return {**shapes, **below("classifier", linear_shapes(1, D))}
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        D = width = config.hidden_size
+        if not config.summary_use_proj:
+            return {"classifier": linear_shapes(1, D)}
+        if config.summary_proj_to_labels:  # unless this is D, the reference's classifier fails
+            width = config.num_labels
+        config.require(
+            width == D,
+            f"summary_proj_to_labels with num_labels {width}, expected hidden_size {D} for "
+            "multiple choice",
+        )
+        return {
+            "sequence_summary": {"summary": linear_shapes(D, D)},
+            "classifier": linear_shapes(1, D),
+        }
 
     def head(self, x: np.ndarray) -> Any:
         return linear(sequence_summary(x, self.params, self.config), self.params.classifier)
@@ -317,25 +294,12 @@ class ConvBertForMultipleChoice(ConvBertPreTrainedModel, MultipleChoice):
 class ConvBertForTokenClassification(ConvBertPreTrainedModel, TokenClassification):
     """ConvBERT with a head that classifies every token: logits [B, T, L]."""
 
-    optional = ("classifier.",)
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        return below("classifier", linear_shapes(config.num_labels, config.hidden_size))
-
     def head(self, x: np.ndarray) -> Any:
         return linear(x, self.params.classifier)
 
 
 class ConvBertForQuestionAnswering(ConvBertPreTrainedModel, QuestionAnswering):
     """ConvBERT with a head that marks an answer in the text: start and end logits [B, T]."""
-
-    optional = ("qa_outputs.",)
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        config.require_two_labels("question answering")
-        return below("qa_outputs", linear_shapes(config.num_labels, config.hidden_size))
 
     def head(self, x: np.ndarray) -> Any:
         return linear(x, self.params.qa_outputs)

@@ -1,23 +1,25 @@
 """MobileBERT (Sun et al. 2020): BERT with many thin layers, each between two bottlenecks.
 
 MobileBERT is as deep as the large BERT. What goes from layer to layer is two thirds as wide as in
-the base one, and a quarter of that inside a layer: a bottleneck leads in, an inverted one leads out
-(section 3.1). Attention still reads the full width, so the feed-forward network would be left with
-too small a part; there are several of them in a row (3.2). The norms only scale and shift (3.3).
-Word embeddings are narrow, but each token is given those of both its neighbours, too (3.4).
+the base BERT, and a layer works on a quarter of that: a linear map leads in (bottleneck), another
+leads out (inverted bottleneck, section 3.1). Attention still reads the full width, and would leave
+the feed-forward network too small a share of the parameters, so several of them follow each other
+(3.2). The norms only scale and shift (3.3). Word embeddings are narrow, but each token also gets
+those of both its neighbours (3.4).
 
     embeddings -> N x (bottleneck -> attention -> several feed-forward -> inverted bottleneck)
                -> pooler or head
 
 Axes   B sentences   T tokens   V vocabulary   E embedding width   D hidden width between layers
-       C width inside a layer, that of the bottleneck, or D without one   H heads
+       C width inside a layer: that of the bottleneck, or D without one   H heads
        S width of one head, C = H*S   I width of the feed-forward layers   L labels
+       Q questions   N choices of each
 Names  `p` is one node of the parameter tree; every array is read under its name in the checkpoint.
+       `mask_bias` [B, 1, 1, T] is added to the attention scores: 0, or very low at padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from npbert.activations import ACTIVATIONS
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import MobileBertConfig
 from npbert.model.heads import (
-    Encoder,
+    EncoderWithPooler,
     MaskedLM,
     MultipleChoice,
     NextSentencePrediction,
@@ -35,17 +37,11 @@ from npbert.model.heads import (
     SequenceClassification,
     TokenClassification,
 )
-from npbert.model.inputs import Inputs
-from npbert.model.outputs import (
-    BaseModelOutput,
-    BaseModelOutputWithPooling,
-    MobileBertForPreTrainingOutput,
-    ModelOutput,
-)
-from npbert.model.params import Shapes, below, linear_shapes, norm_shapes
+from npbert.model.outputs import MobileBertForPreTrainingOutput
+from npbert.model.params import linear_shapes, norm_shapes
 from npbert.ops import attend, layer_norm, linear, split_heads
 
-# The reference does not tell two of its norms layer_norm_eps, and PyTorch's default counts there:
+# The reference does not pass layer_norm_eps to two of its norms, so PyTorch's default applies:
 # after the embeddings, and after the last feed-forward network of a layer.
 DEFAULT_EPS = 1e-5
 
@@ -53,12 +49,12 @@ DEFAULT_EPS = 1e-5
 
 
 def no_norm(x, p):  # [...] -> [...]
-    """Scale and shift every channel, as after normalising, but without normalising (3.3)."""
+    """Scale and shift every channel, as a norm does after normalising (NoNorm, 3.3)."""
     return x * p.weight + p.bias
 
 
 def norm(x, p, config, eps):  # [...] -> [...]
-    """What stands where BERT has a layer norm: a real one, or its scale and shift alone."""
+    """Apply NoNorm or a layer normalization, as normalization_type says."""
     return no_norm(x, p) if config.normalization_type == "no_norm" else layer_norm(x, p, eps)
 
 
@@ -66,10 +62,10 @@ def norm(x, p, config, eps):  # [...] -> [...]
 
 
 def trigrams(words):  # [B, T, E] -> [B, T, 3*E]
-    """Put next to each other what follows a token, the token, and what precedes it.
+    """Concatenate the embeddings of the next token, the token itself and the previous token.
 
-    The linear map that follows makes a convolution over three tokens of it. Past both ends stand
-    zeros. Padding is no end: the last real token of a padded text is given the padding's embedding.
+    With the linear map that follows, this is a convolution over three tokens. Zeros stand past both
+    ends. Padding is no end: the last real token of a padded text gets the embedding of the padding.
     """
     padded = np.pad(words, ((0, 0), (1, 1), (0, 0)))  # [B, T+2, E]
     following = padded[:, 2:]  # [B, T, E]
@@ -78,17 +74,18 @@ def trigrams(words):  # [B, T, E] -> [B, T, 3*E]
 
 
 def embeddings(inputs, p, config):  # -> [B, T, D]
-    """Widen what the word pieces say, three by three; add their positions and their segments."""
+    """Map the trigrams of word embeddings to the hidden width; add positions and segments."""
     words = inputs.inputs_embeds  # [B, T, E]
     if words is None:
         words = p.word_embeddings.weight[inputs.input_ids]  # [B, T, E]
     grams = trigrams(words) if config.trigram_input else words  # [B, T, 3*E] or [B, T, E]
-    # Words that are as wide as the layers go without the map, though every checkpoint has one.
+    # When embedding_size equals hidden_size the map is skipped, though every checkpoint has one.
     mapped = config.trigram_input or config.embedding_size != config.hidden_size
-    wide = linear(grams, p.embedding_transformation) if mapped else grams  # [B, T, D]
+    full = linear(grams, p.embedding_transformation) if mapped else grams  # [B, T, D]
     positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, D] or [1, T, D]
     types = p.token_type_embeddings.weight[inputs.token_type_ids]  # [B, T, D]
-    return norm(wide + positions + types, p.LayerNorm, config, DEFAULT_EPS)
+    summed = full + positions + types  # [B, T, D]
+    return norm(summed, p.LayerNorm, config, DEFAULT_EPS)
 
 
 # ---- layer ---------------------------------------------------------------------------------
@@ -101,7 +98,7 @@ def squeeze(x, p, config):  # [B, T, D] -> [B, T, C]
 
 
 def bottleneck(x, p, config):  # [B, T, D] -> [B, T, C], [B, T, D] or [B, T, C], [B, T, C]
-    """Return what query and key are made of, what value is made of, and what attention adds to."""
+    """Return the inputs of query and key, of value, and of attention's residual connection."""
     if not config.use_bottleneck:
         return x, x, x
     narrow = squeeze(x, p.bottleneck.input, config)  # [B, T, C]
@@ -110,26 +107,28 @@ def bottleneck(x, p, config):  # [B, T, D] -> [B, T, C], [B, T, D] or [B, T, C],
     if config.key_query_shared_bottleneck:
         shared = squeeze(x, p.bottleneck.attention, config)  # [B, T, C]
         return shared, x, narrow
-    return x, x, narrow  # the config sees to it that C is D then
+    return x, x, narrow  # the config guarantees C == D here
 
 
-def self_attention(shared, x, p, config, mask_bias):  # [B, T, C] -> [B, T, C]
-    """Let every token gather from all tokens what its heads look for.
+def self_attention(shared, x, p, config, mask_bias):  # [B, T, C] -> [B, T, C], [B, H, T, T]
+    """Let every token gather what its heads look for from all tokens.
 
-    Query and key are made of a bottleneck that they share; value of x, which is all that the layer
-    was given, [B, T, D], or with use_bottleneck_attention what leaves the bottleneck, [B, T, C].
+    Query and key read `shared`, a bottleneck of their own; value reads x, the layer's whole input
+    [B, T, D], or with use_bottleneck_attention the output of the bottleneck, [B, T, C].
     """
     H = config.num_attention_heads
-    query, key = linear(shared, p.query), linear(shared, p.key)  # [B, T, C]
+    query = linear(shared, p.query)  # [B, T, C]
+    key = linear(shared, p.key)  # [B, T, C]
     value = linear(x, p.value)  # [B, T, C]
-    context, probs = attend(
-        split_heads(query, H), split_heads(key, H), split_heads(value, H), mask_bias
-    )
-    return context.reshape(query.shape), probs
+    queries = split_heads(query, H)  # [B, H, T, S]
+    keys = split_heads(key, H)  # [B, H, T, S]
+    values = split_heads(value, H)  # [B, H, T, S]
+    context, probs, _ = attend(queries, keys, values, mask_bias)  # [B, T, H, S], [B, H, T, T]
+    return context.reshape(shared.shape), probs
 
 
 def feed_forward(x, p, config, eps):  # [B, T, C] -> [B, T, C]
-    """Treat every token by itself: to a wider layer and back, then add and normalise."""
+    """Map every token by itself to a wider layer and back, add the residual, normalise (3.2)."""
     activation = ACTIVATIONS[config.hidden_act]
     wide = activation(linear(x, p.intermediate.dense))  # [B, T, I]
     narrow = linear(wide, p.output.dense)  # [B, T, C]
@@ -137,23 +136,21 @@ def feed_forward(x, p, config, eps):  # [B, T, C] -> [B, T, C]
 
 
 def expand(narrow, x, p, config):  # [B, T, C], [B, T, D] -> [B, T, D]
-    """Lead out of a layer through the inverted bottleneck, and add what entered it (3.1)."""
+    """Lead out of a layer through the inverted bottleneck, and add the layer's input (3.1)."""
     expanded = linear(narrow, p.dense)  # [B, T, D]
     return norm(x + expanded, p.LayerNorm, config, config.layer_norm_eps)
 
 
-def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
-    """One layer: attention, then feed-forward networks in a row, between two bottlenecks.
+def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T, T]
+    """Attention, then several feed-forward networks, between two bottlenecks (3, figure 1).
 
-    Each has a residual around it, and so has the whole (section 3, figure 1).
+    Each has a residual connection, and so has the whole layer.
     """
-    attention, output, eps = p.attention.self, p.attention.output, config.layer_norm_eps
+    eps = config.layer_norm_eps
     shared, full, narrow = bottleneck(x, p, config)  # [B, T, C], [B, T, D] or [B, T, C], [B, T, C]
-    context, probs = self_attention(
-        shared, full, attention, config, mask_bias
-    )  # [B, T, C], [B, H, T, T]
-    gathered = linear(context, output.dense)  # [B, T, C]
-    narrow = norm(narrow + gathered, output.LayerNorm, config, eps)  # [B, T, C]
+    context, probs = self_attention(shared, full, p.attention.self, config, mask_bias)
+    projected = linear(context, p.attention.output.dense)  # [B, T, C]
+    narrow = norm(narrow + projected, p.attention.output.LayerNorm, config, eps)  # [B, T, C]
     for i in range(config.num_feedforward_networks - 1):  # one more follows (section 3.2)
         narrow = feed_forward(narrow, p.ffn[i], config, eps)  # [B, T, C]
     narrow = feed_forward(narrow, p, config, DEFAULT_EPS)  # [B, T, C]
@@ -162,8 +159,8 @@ def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D]
     return narrow, probs
 
 
-def body(inputs, p, config):
-    """Yield what enters the first layer, then what leaves each one, with its attention shares."""
+def encoder(inputs, p, config):
+    """Yield the embeddings, then the output of each layer, [B, T, D], and its probabilities."""
     x = embeddings(inputs, p.embeddings, config)  # [B, T, D]
     yield x, None
     for i in range(config.num_hidden_layers):
@@ -175,110 +172,98 @@ def body(inputs, p, config):
 
 
 def pool(x, p, config):  # [B, T, D] -> [B, D]
-    """Summarise a sentence by its first token, [CLS]; trained by next-sentence prediction.
+    """Summarise a text by its first token, [CLS]; trained by next-sentence prediction.
 
-    Without classifier_activation it is that token as it is, and `p` has no pooler.
+    Without classifier_activation it is that token unchanged, and `p` has no pooler.
     """
     first = x[:, 0]  # [B, D]
-    pooled = first
-    if config.classifier_activation:
-        pooled = np.tanh(linear(first, p.pooler.dense))  # [B, D]
-    return pooled
+    if not config.classifier_activation:
+        return first
+    return np.tanh(linear(first, p.pooler.dense))
 
 
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
-    """Score every word piece at every position, by its likeness to the piece's embedding.
+    """Score every word piece at every position by its similarity to the piece's embedding.
 
-    The embeddings have E channels; `dense` has the D - E more that a piece is given for this. The
-    norm is a real one here, whatever `normalization_type` says: the reference fixes it.
+    The embeddings have E channels; `dense` holds D - E further ones of each piece for this purpose.
+    The norm is a layer normalization here, whatever normalization_type says: the reference fixes
+    it.
     """
     E = config.embedding_size
     activation = ACTIVATIONS[config.hidden_act]
     activated = activation(linear(x, p.transform.dense))  # [B, T, D]
     transformed = layer_norm(activated, p.transform.LayerNorm, config.layer_norm_eps)
-    # The same as one product with both matrices on top of each other, [D, V]; `dense` lies as used.
-    by_embedding = transformed[..., :E] @ p.decoder.weight.T  # [B, T, V]
+    # The same as one product with both matrices concatenated, [D, V]; `dense` is not transposed.
+    by_embedding = linear(transformed[..., :E], p.decoder)  # [B, T, V]
     by_dense = transformed[..., E:] @ p.dense.weight  # [B, T, V]: all 0 where E is D
-    return by_embedding + by_dense + p.decoder.bias
+    return by_embedding + by_dense
 
 
 # ---- what a checkpoint holds ---------------------------------------------------------------
 
 
-def feed_forward_shapes(config: MobileBertConfig) -> Shapes:
-    """Return the names and shapes of the parameters of one feed-forward network."""
+def feed_forward_shapes(config: MobileBertConfig) -> dict[str, Any]:
+    """Return the shapes of the parameters of one feed-forward network, as a nested table."""
     C, I = config.true_hidden_size, config.intermediate_size
     return {
-        **below("intermediate.dense", linear_shapes(I, C)),
-        **below("output.dense", linear_shapes(C, I)),
-        **below("output.LayerNorm", norm_shapes(C)),
+        "intermediate": {"dense": linear_shapes(I, C)},
+        "output": {"dense": linear_shapes(C, I), "LayerNorm": norm_shapes(C)},
     }
 
 
-def layer_shapes(config: MobileBertConfig) -> Shapes:
-    """Return the names and shapes of the parameters of one layer."""
+def layer_shapes(config: MobileBertConfig) -> dict[str, Any]:
+    """Return the shapes of the parameters of one layer."""
     D, C = config.hidden_size, config.true_hidden_size
-    full = C if config.use_bottleneck_attention else D
+    squeezed = {"dense": linear_shapes(C, D), "LayerNorm": norm_shapes(C)}
+    # The one of attention is there even where use_bottleneck_attention leaves it unused.
+    names = ("input", "attention") if config.key_query_shared_bottleneck else ("input",)
     shapes = {
-        **below("attention.self.query", linear_shapes(C, C)),
-        **below("attention.self.key", linear_shapes(C, C)),
-        **below("attention.self.value", linear_shapes(C, full)),
-        **below("attention.output.dense", linear_shapes(C, C)),
-        **below("attention.output.LayerNorm", norm_shapes(C)),
+        "bottleneck": dict.fromkeys(names if config.use_bottleneck else (), squeezed),
+        "attention": {
+            "self": {
+                "query": linear_shapes(C, C),
+                "key": linear_shapes(C, C),
+                "value": linear_shapes(C, C if config.use_bottleneck_attention else D),
+            },
+            "output": {"dense": linear_shapes(C, C), "LayerNorm": norm_shapes(C)},
+        },
+        "ffn": [feed_forward_shapes(config)] * (config.num_feedforward_networks - 1),
         **feed_forward_shapes(config),
     }
     if config.use_bottleneck:
-        # The one of attention is there even where use_bottleneck_attention leaves it unused.
-        for name in ("input", "attention") if config.key_query_shared_bottleneck else ("input",):
-            shapes |= below(f"bottleneck.{name}.dense", linear_shapes(C, D))
-            shapes |= below(f"bottleneck.{name}.LayerNorm", norm_shapes(C))
-        shapes |= below("output.bottleneck.dense", linear_shapes(D, C))
-        shapes |= below("output.bottleneck.LayerNorm", norm_shapes(D))
-    for i in range(config.num_feedforward_networks - 1):
-        shapes |= below(f"ffn.{i}", feed_forward_shapes(config))
+        expanded = {"dense": linear_shapes(D, C), "LayerNorm": norm_shapes(D)}
+        shapes["output"]["bottleneck"] = expanded
     return shapes
 
 
-def body_shapes(config: MobileBertConfig) -> Shapes:
-    """Return the names and shapes of the parameters of the body, without the pooler."""
+def encoder_shapes(config: MobileBertConfig, add_pooling_layer: bool) -> dict[str, Any]:
+    """Return the shapes of the parameters of the encoder, with its pooler or without."""
     E, D = config.embedding_size, config.hidden_size
-    shapes = {
-        "embeddings.word_embeddings.weight": (config.vocab_size, E),
-        "embeddings.position_embeddings.weight": (config.max_position_embeddings, D),
-        "embeddings.token_type_embeddings.weight": (config.type_vocab_size, D),
-        **below(
-            "embeddings.embedding_transformation",
-            linear_shapes(D, 3 * E if config.trigram_input else E),
-        ),
-        **below("embeddings.LayerNorm", norm_shapes(D)),
+    pools = add_pooling_layer and config.classifier_activation
+    return {
+        "embeddings": {
+            "word_embeddings": {"weight": (config.vocab_size, E)},
+            "position_embeddings": {"weight": (config.max_position_embeddings, D)},
+            "token_type_embeddings": {"weight": (config.type_vocab_size, D)},
+            "embedding_transformation": linear_shapes(D, 3 * E if config.trigram_input else E),
+            "LayerNorm": norm_shapes(D),
+        },
+        "encoder": {"layer": [layer_shapes(config)] * config.num_hidden_layers},
+        "pooler": {"dense": linear_shapes(D, D)} if pools else {},
     }
-    for i in range(config.num_hidden_layers):
-        shapes |= below(f"encoder.layer.{i}", layer_shapes(config))
-    return shapes
 
 
-def pooler_shapes(config: MobileBertConfig) -> Shapes:
-    """Return the names and shapes of the parameters of the pooler, which may have none."""
-    if not config.classifier_activation:
-        return {}
-    return below("pooler.dense", linear_shapes(config.hidden_size, config.hidden_size))
-
-
-def masked_lm_shapes(config: MobileBertConfig) -> Shapes:
-    """Return the names and shapes of the parameters of the masked-LM head."""
+def masked_lm_shapes(config: MobileBertConfig) -> dict[str, Any]:
+    """Return the shapes of the parameters of the masked-LM head."""
     E, D, V = config.embedding_size, config.hidden_size, config.vocab_size
-    config.require(
-        E <= D, f"embedding_size {E} is more than hidden_size {D}: no masked-LM head fits"
-    )
-    shapes = {
-        **below("cls.predictions.transform.dense", linear_shapes(D, D)),
-        **below("cls.predictions.transform.LayerNorm", norm_shapes(D)),
-        "cls.predictions.dense.weight": (D - E, V),
-        "cls.predictions.bias": (V,),
+    wrong = f"embedding_size {E} is more than hidden_size {D}: no masked-LM head fits"
+    config.require(E <= D, wrong)
+    return {
+        "transform": {"dense": linear_shapes(D, D), "LayerNorm": norm_shapes(D)},
+        "dense": {"weight": (D - E, V)},
+        "bias": (V,),
+        "decoder": {} if config.tie_word_embeddings else linear_shapes(V, E),
     }
-    if not config.tie_word_embeddings:
-        shapes |= below("cls.predictions.decoder", linear_shapes(V, E))
-    return shapes
 
 
 # ---- model classes -------------------------------------------------------------------------
@@ -290,66 +275,35 @@ class MobileBertPreTrainedModel(PreTrainedModel):
     config: MobileBertConfig
     config_class = MobileBertConfig
     base_model_prefix = "mobilebert"
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        """Return the names and shapes of the parameters of the head, and of the pooler it uses."""
-        raise NotImplementedError
-
-    @classmethod
-    def parameter_shapes(cls, config: MobileBertConfig) -> Shapes:
-        return {**below("mobilebert", body_shapes(config)), **cls.head_shapes(config)}
-
-    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        return body(inputs, self.params.mobilebert, self.config)
+    encoder = staticmethod(encoder)
+    encoder_shapes = staticmethod(encoder_shapes)
 
 
-class MobileBertModel(MobileBertPreTrainedModel, Encoder):
+class MobileBertModel(MobileBertPreTrainedModel, EncoderWithPooler):
     """MobileBERT without a head: hidden states [B, T, D], and the pooled first token [B, D]."""
 
-    optional = ("pooler.",)
-
-    @classmethod
-    def parameter_shapes(cls, config: MobileBertConfig, add_pooling_layer: bool = True) -> Shapes:
-        return body_shapes(config) | (pooler_shapes(config) if add_pooling_layer else {})
-
-    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        return body(inputs, self.params, self.config)
-
-    def finish(self, encoded: BaseModelOutput) -> ModelOutput:
-        pooled = None
-        if self.options.get("add_pooling_layer", True):
-            pooled = pool(encoded.last_hidden_state, self.params, self.config)
-        return BaseModelOutputWithPooling(
-            encoded.last_hidden_state, pooled, encoded.hidden_states, encoded.attentions
-        )
+    def pool(self, x: np.ndarray) -> np.ndarray:
+        return pool(x, self.params, self.config)
 
 
-class TiedDecoder(MobileBertPreTrainedModel):
-    """The masked-LM head's scores use the word embeddings themselves, unless the config unties."""
-
-    @classmethod
-    def tied(cls, config: MobileBertConfig) -> dict[str, str]:
-        if not config.tie_word_embeddings:
-            return {}
-        return {
-            "cls.predictions.decoder.weight": "mobilebert.embeddings.word_embeddings.weight",
-            "cls.predictions.decoder.bias": "cls.predictions.bias",
-        }
+TIED = {  # the scores of word pieces use the word embeddings themselves
+    "cls.predictions.decoder.weight": "mobilebert.embeddings.word_embeddings.weight",
+    "cls.predictions.decoder.bias": "cls.predictions.bias",
+}
 
 
-class MobileBertForPreTraining(TiedDecoder, PreTraining):
+class MobileBertForPreTraining(MobileBertPreTrainedModel, PreTraining):
     """MobileBERT with both heads of its pre-training: logits [B, T, V] and [B, 2]."""
 
-    optional = ("mobilebert.pooler.", "cls.predictions.", "cls.seq_relationship.")
+    add_pooling_layer = True
+    tied_weights = TIED
     output_class = MobileBertForPreTrainingOutput
 
     @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
         return {
-            **below("mobilebert", pooler_shapes(config)),
-            **masked_lm_shapes(config),
-            **below("cls.seq_relationship", linear_shapes(2, config.hidden_size)),
+            "cls.predictions": masked_lm_shapes(config),
+            "cls.seq_relationship": linear_shapes(2, config.hidden_size),
         }
 
     def head(self, x: np.ndarray) -> Any:
@@ -358,14 +312,14 @@ class MobileBertForPreTraining(TiedDecoder, PreTraining):
         return predictions, linear(pool(x, p.mobilebert, self.config), p.cls.seq_relationship)
 
 
-class MobileBertForMaskedLM(TiedDecoder, MaskedLM):
+class MobileBertForMaskedLM(MobileBertPreTrainedModel, MaskedLM):
     """MobileBERT with the head that fills in masked word pieces: logits [B, T, V]."""
 
-    optional = ("cls.predictions.",)
+    tied_weights = TIED
 
     @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        return masked_lm_shapes(config)
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        return {"cls.predictions": masked_lm_shapes(config)}
 
     def head(self, x: np.ndarray) -> Any:
         return masked_lm_head(x, self.params.cls.predictions, self.config)
@@ -374,14 +328,7 @@ class MobileBertForMaskedLM(TiedDecoder, MaskedLM):
 class MobileBertForNextSentencePrediction(MobileBertPreTrainedModel, NextSentencePrediction):
     """MobileBERT with the head that says whether a text follows another: logits [B, 2]."""
 
-    optional = ("mobilebert.pooler.", "cls.seq_relationship.")
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        return {
-            **below("mobilebert", pooler_shapes(config)),
-            **below("cls.seq_relationship", linear_shapes(2, config.hidden_size)),
-        }
+    add_pooling_layer = True
 
     def head(self, x: np.ndarray) -> Any:
         p = self.params
@@ -391,14 +338,7 @@ class MobileBertForNextSentencePrediction(MobileBertPreTrainedModel, NextSentenc
 class MobileBertForSequenceClassification(MobileBertPreTrainedModel, SequenceClassification):
     """MobileBERT with a head that classifies texts: logits [B, L]."""
 
-    optional = ("mobilebert.pooler.", "classifier.")
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        return {
-            **below("mobilebert", pooler_shapes(config)),
-            **below("classifier", linear_shapes(config.num_labels, config.hidden_size)),
-        }
+    add_pooling_layer = True
 
     def head(self, x: np.ndarray) -> Any:
         return linear(pool(x, self.params.mobilebert, self.config), self.params.classifier)
@@ -407,14 +347,7 @@ class MobileBertForSequenceClassification(MobileBertPreTrainedModel, SequenceCla
 class MobileBertForMultipleChoice(MobileBertPreTrainedModel, MultipleChoice):
     """MobileBERT with a head that scores several texts against each other: logits [Q, N]."""
 
-    optional = ("mobilebert.pooler.", "classifier.")
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        return {
-            **below("mobilebert", pooler_shapes(config)),
-            **below("classifier", linear_shapes(1, config.hidden_size)),
-        }
+    add_pooling_layer = True
 
     def head(self, x: np.ndarray) -> Any:
         return linear(pool(x, self.params.mobilebert, self.config), self.params.classifier)
@@ -423,25 +356,12 @@ class MobileBertForMultipleChoice(MobileBertPreTrainedModel, MultipleChoice):
 class MobileBertForTokenClassification(MobileBertPreTrainedModel, TokenClassification):
     """MobileBERT with a head that classifies every token: logits [B, T, L]."""
 
-    optional = ("classifier.",)
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        return below("classifier", linear_shapes(config.num_labels, config.hidden_size))
-
     def head(self, x: np.ndarray) -> Any:
         return linear(x, self.params.classifier)
 
 
 class MobileBertForQuestionAnswering(MobileBertPreTrainedModel, QuestionAnswering):
     """MobileBERT with a head that marks an answer in the text: start and end logits [B, T]."""
-
-    optional = ("qa_outputs.",)
-
-    @classmethod
-    def head_shapes(cls, config: Any) -> Shapes:
-        config.require_two_labels("question answering")
-        return below("qa_outputs", linear_shapes(config.num_labels, config.hidden_size))
 
     def head(self, x: np.ndarray) -> Any:
         return linear(x, self.params.qa_outputs)

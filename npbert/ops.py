@@ -2,7 +2,7 @@
 
 Axes   B sentences   T tokens   D hidden width   H heads   S width of one head   V vocabulary
        I, O widths of what enters and leaves a linear map   K choices   L labels
-       N texts or tokens   M those of them whose label counts
+       M texts or tokens whose label counts
 Names  `p` is a node of the parameter tree: p.weight is the array under that name in the checkpoint.
 
 Nothing here changes a dtype: float32 stays float32 and float64 stays float64.
@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from npbert.compiled.backend import Operation
+from npbert.compiled.backend import operation
 
 
 def linear(x, p):  # [..., I] -> [..., O]
@@ -22,46 +22,25 @@ def linear(x, p):  # [..., I] -> [..., O]
     return x @ p.weight.T + p.bias
 
 
+@operation  # its twin: npbert/compiled/ops.py
 def layer_norm(x, p, eps):  # [..., D] -> [..., D]
     """Give every vector mean 0 and variance 1, then scale and shift (Ba et al. 2016, eq. 4)."""
-    return normalise(x, p.weight, p.bias, eps)
-
-
-@Operation
-def normalise(x, weight, bias, eps):  # [..., D], [D], [D] -> [..., D]
-    """Do the work of `layer_norm`, on arrays alone."""
     centred = x - x.mean(axis=-1, keepdims=True)  # [..., D]
     variance = (centred * centred).mean(axis=-1, keepdims=True)  # [..., 1]: by D, not by D - 1
-    return centred / np.sqrt(variance + eps) * weight + bias
-
-
-@normalise.shared_twin(lambda x, weight, bias, eps: np.empty_like(x))
-def normalise_loops(out, part, parts, x, weight, bias, eps):
-    D = x.shape[-1]
-    rows, results = x.reshape(-1, D), out.reshape(-1, D)
-    zero = out.dtype.type(0)
-    for n in range(part * len(rows) // parts, (part + 1) * len(rows) // parts):
-        row, result = rows[n], results[n]
-        total = zero
-        for d in range(D):
-            total += row[d]
-        mean = total / out.dtype.type(D)
-        squares = zero
-        for d in range(D):
-            squares += (row[d] - mean) * (row[d] - mean)
-        deviation = math.sqrt(squares / out.dtype.type(D) + out.dtype.type(eps))
-        for d in range(D):
-            result[d] = (row[d] - mean) / deviation * weight[d] + bias[d]
+    return centred / np.sqrt(variance + eps) * p.weight + p.bias
 
 
 def softmax(x):  # [..., K] -> [..., K]
-    """Turn scores into shares that sum to 1 over the last axis; taking the largest off is exact."""
+    """Softmax over the last axis: e^x divided by its sum.
+
+    Subtracting the maximum avoids overflow and does not change the result.
+    """
     exponentials = np.exp(x - x.max(axis=-1, keepdims=True))  # [..., K]
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def log_softmax(x):  # [..., K] -> [..., K]
-    """The logarithm of softmax, without the underflow of taking it afterwards."""
+    """The logarithm of softmax, computed without the underflow of softmax."""
     shifted = x - x.max(axis=-1, keepdims=True)  # [..., K]
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
@@ -82,25 +61,26 @@ def split_heads(x, H):  # [B, T, D] -> [B, H, T, S]
     return x.reshape(B, T, H, -1).swapaxes(1, 2)
 
 
-def attend(query, key, value, bias):  # [B, H, T, S], [B, H, T, S], [B, H, T, S] -> [B, T, H, S]
-    """Mix the values of all tokens by how well each key answers each query.
+def attend(query, key, value, mask_bias):  # -> [B, T, H, S], [B, H, T, T], [B, H, T, T]
+    """Mix the values of all tokens, weighted by how well each key matches each query.
 
-    softmax(Q Kᵀ / √S + bias) V, Vaswani et al. 2017, eq. 1. The bias is [B, 1, 1, T] or anything
-    that fits the scores. Returns the mixture, and the shares [B, H, T, T].
+    softmax(Q Kᵀ / √S + mask_bias) V, Vaswani et al. 2017, eq. 1. query, key and value are
+    [B, H, T, S]; mask_bias is [B, 1, 1, T] or anything that broadcasts to the scores. Returns the
+    mixture (context), the attention probabilities, and the masked scores they are the softmax of.
     """
     scores = query @ key.swapaxes(-1, -2) / math.sqrt(query.shape[-1])  # [B, H, T, T]
-    masked_scores = scores + bias  # [B, H, T, T]
+    masked_scores = scores + mask_bias  # [B, H, T, T]
     probs = softmax(masked_scores)  # [B, H, T, T]
     context = (probs @ value).swapaxes(1, 2)  # [B, T, H, S]
-    return context, probs
+    return context, probs, masked_scores
 
 
-def cross_entropy(logits, labels):  # [N, V] -> []
-    """The mean negative log likelihood of the labels [N], in nats; labels of -100 do not count.
+def cross_entropy(logits, labels):  # [..., V], [...] -> []
+    """The mean negative log likelihood of the labels, in nats; labels of -100 do not count.
 
     With nothing to count the mean is NaN, as it is in the reference.
     """
-    counted = labels != -100  # [N]
+    counted = labels != -100  # [...]
     log_probs = log_softmax(logits[counted])  # [M, V]
     log_likelihoods = np.take_along_axis(log_probs, labels[counted][:, None], axis=-1)  # [M, 1]
     with np.errstate(invalid="ignore"):  # 0 / 0, which is the NaN that is wanted
@@ -113,8 +93,9 @@ def mean_squared_error(x, labels):  # [B, L] -> []
 
 
 def binary_cross_entropy(logits, labels):  # [B, L] -> []
-    """The mean negative log likelihood, in nats, of L yes-or-no questions; labels are shares.
+    """The mean negative log likelihood, in nats, of L yes-or-no questions.
 
+    The labels y are probabilities from 0 to 1.
     -y ln σ(x) - (1 - y) ln(1 - σ(x)), written so that no exponential overflows.
     """
     softplus = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))  # [B, L]

@@ -1,1 +1,9 @@
-"""The compiled twins of the operations, and the switch between a definition and its twin."""
+"""The fast versions of operations, compiled by numba, and the switch that chooses them.
+
+    backend.py      the switch: `operation` marks a definition that has a twin here
+    threads.py      how a twin shares its work between threads
+    ops.py activations.py kernels.py    the twins, in a file and under a name like the definition's
+
+The definitions in npbert/ops.py, activations.py and kernels.py are what a reader reads and what the
+twins are held to. A twin's module is imported when its first twin is wanted, and numba with it.
+"""

@@ -1,15 +1,15 @@
-"""Which version of an operation runs: the plain one in NumPy, or its twin compiled by numba.
+"""Which version of an operation runs: its definition in NumPy, or its twin compiled by numba.
 
-The plain version is the definition and the twin computes the same, faster. Forward passes call the
-operation by its one name; what is called is chosen here, from outside, by `set_backend` or by the
+The definition says what is computed and the twin computes the same, faster. Forward passes call an
+operation by its one name; which version that is, is chosen from outside, by `set_backend` or by the
 environment variable NPBERT_BACKEND:
 
-    numpy   the plain versions; numba is never imported
+    numpy   the definitions; numba is never imported
     numba   the twins; an error if numba cannot be imported
-    auto    the twins where numba can be imported, else the plain versions (the default)
+    auto    the twins where numba can be imported, else the definitions (the default)
 
-numba is looked for when a twin is first wanted, and a twin is compiled when it is first called; the
-machine code is kept on disk for the next process.
+The choice is made once for a forward pass, at its start, and holds to its end (`using`). A twin is
+compiled when it is first called; the machine code is kept on disk for the next process.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
 
 BACKENDS = ("auto", "numpy", "numba")
 
 _chosen: str | None = None  # by set_backend; None leaves it to the environment
+# What the forward pass that runs in this thread was begun with; None outside of one.
+_running: ContextVar[str | None] = ContextVar("npbert_backend", default=None)
 
 
 def set_backend(name: str | None) -> None:
-    """Choose "numpy", "numba" or "auto" for this process; None gives NPBERT_BACKEND its say again.
+    """Choose "numpy", "numba" or "auto" for this process.
 
+    None falls back to the environment variable NPBERT_BACKEND. Forward passes that are running, in
+    whatever thread, finish with what they began with.
     Raises ValueError for another name, ImportError where numba is chosen and cannot be imported.
     """
     global _chosen
@@ -48,11 +49,24 @@ def chosen_backend() -> str | None:
 
 def get_backend() -> str:
     """Return the version that runs now: "numpy" or "numba"."""
+    running = _running.get()
+    if running is not None:
+        return running
     name = _chosen or os.environ.get("NPBERT_BACKEND") or "auto"
     _check(name, "the environment variable NPBERT_BACKEND is")
     if name == "auto":
         return "numpy" if _trouble_with_numba() else "numba"
     return name
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """Let operations that this thread calls run as "numpy" or "numba", whatever else is chosen."""
+    before = _running.set(name)
+    try:
+        yield
+    finally:
+        _running.reset(before)
 
 
 def _check(name: str, origin: str) -> None:
@@ -72,97 +86,34 @@ def _trouble_with_numba() -> str:
     return ""
 
 
-# ---- threads -------------------------------------------------------------------------------
-
-# numba's own pools of threads are not used. That of OpenMP spins while it waits, and so takes the
-# cores from the threads of the matrix products: forward passes up to 30 times slower. The one that
-# does not, workqueue, ends the process when two Python threads call it at once. The threads below
-# sleep while they wait, and any number of callers may share them.
-
-SMALLEST_PART = 2**15  # so many results at least: for fewer, waking a thread does not pay
-
-
-@functools.cache
-def count_threads() -> int:
-    """Return how many threads share a twin: NUMBA_NUM_THREADS, OMP_NUM_THREADS or all cores."""
-    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-        if (said := os.environ.get(name, "")).isdecimal():
-            return max(1, int(said))
-    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use, on Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@functools.cache
-def _helpers() -> ThreadPoolExecutor:
-    """Return the threads that help the caller's own; they start when they are first wanted."""
-    from concurrent.futures import ThreadPoolExecutor  # the plain path can do without it
-
-    return ThreadPoolExecutor(max(1, count_threads() - 1), thread_name_prefix="npbert")
-
-
-if hasattr(os, "register_at_fork"):  # threads do not survive a fork: a child starts its own
-    os.register_at_fork(after_in_child=_helpers.cache_clear)
-
-
 # ---- operations ----------------------------------------------------------------------------
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+OPERATIONS: list[Operation] = []  # every operation that has a twin
 
 
 class Operation:
-    """A function with a plain definition and, by `@operation.twin`, loops for numba to compile."""
+    """A function with two versions: its definition, `plain`, and the twin of the same name.
 
-    def __init__(self, plain: Callable):
+    The twin of npbert.ops.softmax is npbert.compiled.ops.softmax.
+    """
+
+    def __init__(self, plain: Callable[..., Any]):
         functools.update_wrapper(self, plain)
         self.plain = plain
-        self.loops: Callable = plain
-        self.make_out: Callable | None = None
-
-    def twin(self, loops: Callable) -> Callable:
-        """Register the loops that numba compiles; they take the same arguments."""
-        self.loops = loops
-        return loops
-
-    def shared_twin(self, make_out: Callable) -> Callable:
-        """Register loops that threads share: `loops(out, part, parts, *arguments)`.
-
-        `make_out(*arguments)` allocates the result, and each call of the loops fills one part of
-        it, 0 to parts - 1. The arrays they get are contiguous, whatever the caller's are.
-        """
-
-        def register(loops: Callable) -> Callable:
-            self.loops, self.make_out = loops, make_out
-            return loops
-
-        return register
+        OPERATIONS.append(self)
 
     @functools.cached_property
-    def compiled(self) -> Callable:
-        import numba
-
-        options: dict[str, Any] = {}
-        if self.make_out:
-            # Sums in any order, as in a matrix product, can be made many terms at a time, and so
-            # can quotients that nobody checks for 0. NaN and infinities stay what they are.
-            options = {"nogil": True, "fastmath": {"reassoc", "contract"}, "error_model": "numpy"}
-        try:
-            return numba.njit(cache=True, **options)(self.loops)
-        except RuntimeError:  # no folder that the machine code could be kept in
-            return numba.njit(self.loops, **options)
+    def twin(self) -> Callable[..., Any]:
+        room = self.plain.__module__.rpartition(".")[2]
+        return getattr(importlib.import_module(f"npbert.compiled.{room}"), self.plain.__name__)
 
     def __call__(self, *arguments: Any) -> Any:
         if get_backend() == "numpy":
             return self.plain(*arguments)
-        if self.make_out is None:
-            return self.compiled(*arguments)
-        contiguous = [np.asarray(a, order="C") if isinstance(a, np.ndarray) else a
-                      for a in arguments]  # fmt: skip
-        out = self.make_out(*contiguous)
-        if out.ndim == 0:  # a single number
-            return self.plain(*arguments)
-        parts = max(1, min(count_threads(), out.size // SMALLEST_PART))
-        run, call = self.compiled, (parts, *contiguous)
-        others = [_helpers().submit(run, out, part, *call) for part in range(1, parts)]
-        run(out, 0, *call)
-        for other in others:
-            other.result()
-        return out
+        return self.twin(*arguments)
+
+
+def operation(definition: Function) -> Function:
+    """Mark a definition that has a compiled twin in npbert/compiled, in a file of the same name."""
+    return cast(Function, Operation(definition))

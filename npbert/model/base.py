@@ -1,8 +1,8 @@
-"""What the model classes of all families share: parameters, loading, saving, the body.
+"""What the model classes of all families share: parameters, loading, saving, calling.
 
-A family's file has the mathematics, as pure functions. A model class adds its configuration and its
-parameters: it checks the inputs once, calls those functions, applies the head, computes the loss.
-The call of each kind of head is in heads.py.
+A family's file has the mathematics, as pure functions. A model class adds a configuration and
+parameters: it checks the inputs once, runs the family's encoder, applies the head, computes the
+loss. What each kind of head is called with and returns is in heads.py.
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from npbert.checkpoints.checkpoint import read_weights, write_weights
 from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.compiled import backend
 from npbert.model import params
 from npbert.model.config import PreTrainedConfig
 from npbert.model.inputs import Inputs, check_inputs
 from npbert.model.outputs import BaseModelOutput, ModelOutput
+from npbert.model.params import Shapes
+
+Model = TypeVar("Model", bound="PreTrainedModel")
 
 
 class PreTrainedModel:
@@ -35,7 +39,8 @@ class PreTrainedModel:
 
     config_class: ClassVar[type[PreTrainedConfig]]
     base_model_prefix: ClassVar[str]
-    optional: ClassVar[tuple[str, ...]] = ()  # parts a checkpoint may lack: how their names begin
+    add_pooling_layer: ClassVar[bool] = False  # whether the head reads the pooler
+    tied_weights: ClassVar[dict[str, str]] = {}  # tensors that are another one, unless untied
     # Without layers the reference has no hidden states; that of SqueezeBERT has the embeddings.
     keeps_embeddings_alone: ClassVar[bool] = False
 
@@ -66,16 +71,49 @@ class PreTrainedModel:
         self.newly_initialized = new
         self.name_or_path: Path | None = None  # where it was loaded from
 
-    # ---- what a subclass says about itself ----
+    # ---- what a family and a head say about themselves ----
 
-    # Gives the name and shape of every tensor that a checkpoint must hold, for a config and what
-    # else a class may be built with (`add_pooling_layer` of a bare model).
-    parameter_shapes: ClassVar[Callable[..., params.Shapes]]
+    @staticmethod
+    def encoder(inputs: Inputs, p: Any, config: Any) -> Iterator[tuple[np.ndarray, Any]]:
+        """Yield the embeddings, then the output of each layer, [B, T, D], each with its attention.
+
+        The family's function of that name; p is the node that holds the encoder's parameters.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def encoder_shapes(config: Any, add_pooling_layer: bool) -> dict[str, Any]:
+        """Return the nested table of the shapes of the encoder's parameters."""
+        raise NotImplementedError
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        """Return the nested table of the shapes of the head's parameters; each entry is a part."""
+        return {}
+
+    @classmethod
+    def parameter_shapes(cls, config: Any) -> Shapes:
+        """Return the name and shape of every tensor that a checkpoint must hold."""
+        encoder = cls.encoder_shapes(config, cls.add_pooling_layer)
+        return params.flat_shapes({cls.base_model_prefix: encoder, **cls.head_shapes(config)})
+
+    @classmethod
+    def optional(cls, config: Any) -> tuple[str, ...]:
+        """Return the prefixes of the parts that a checkpoint may lack: the head's and the pooler.
+
+        Each is missing as a whole or not at all.
+        """
+        return f"{cls.base_model_prefix}.pooler.", *(f"{part}." for part in cls.head_shapes(config))
 
     @classmethod
     def tied(cls, config: Any) -> dict[str, str]:
         """Return which tensors are another tensor, stored once: name -> name."""
-        return {}
+        return cls.tied_weights if config.tie_word_embeddings else {}
+
+    @property
+    def encoder_params(self) -> Any:
+        """The node of the parameter tree that holds the encoder."""
+        return getattr(self.params, self.base_model_prefix)
 
     # ---- loading and saving ----
 
@@ -87,16 +125,20 @@ class PreTrainedModel:
 
     @classmethod
     def from_pretrained(
-        cls, directory: str | Path, dtype: Any = np.float32, seed: int = 0, **options: Any
-    ) -> PreTrainedModel:
+        cls: type[Model],
+        directory: str | Path,
+        dtype: Any = np.float32,
+        seed: int = 0,
+        **options: Any,
+    ) -> Model:
         """Load a checkpoint directory, or a checkpoint that ships with npbert, by its name.
 
         A head that the checkpoint lacks as a whole is initialised from `seed`, with one warning
-        that names its tensors; so does one warning for tensors that the model has no use for.
-        `options` are those of the config (num_labels=3), which go before config.json, and of the
-        class (add_pooling_layer=False).
-        Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file and
-        for tensors that are missing or of another shape than the config asks, all in one.
+        that names its tensors. Another warning names tensors that the model does not use.
+        `options` are those of the config (num_labels=3), which override config.json, and those of
+        the class (add_pooling_layer=False).
+        Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file, and
+        one ValueError for all tensors that are missing or have another shape than the config asks.
         """
         dtype = float_dtype(dtype)
         directory = checkpoint_directory(directory)
@@ -117,17 +159,19 @@ class PreTrainedModel:
                 del tensors[name]
             else:  # then both count, as in the reference: the config is wrong, not the weights
                 shapes = {**shapes, name: shapes[source]}
-        missing, unexpected = params.match(tensors, shapes, cls.optional, str(directory))
+        missing, unexpected = params.match(tensors, shapes, cls.optional(config), str(directory))
         if unexpected:
             _warn(f"{directory}: {cls.__name__} does not use {_listed(unexpected)}")
             tensors = {name: array for name, array in tensors.items() if name in shapes}
         if missing:
             _warn(
-                f"{directory}: {cls.__name__} was initialised at random, for want of a trained "
-                f"head, in {_listed(missing)}"
+                f"{directory}: {cls.__name__} has no trained head: the checkpoint lacks "
+                f"{_listed(missing)}, which were initialised randomly"
             )
             absent = {name: shapes[name] for name in missing}
             tensors |= params.random_tensors(absent, config.initializer_range, seed)
+        # In the order of a forward pass, not of the file: the tree is printed in that order.
+        tensors = {name: tensors[name] for name in (*shapes, *ties) if name in tensors}
         model = cls.__new__(cls)
         model._fill(config, tensors, dtype, missing, options)
         model.name_or_path = directory
@@ -157,6 +201,12 @@ class PreTrainedModel:
         """Return every tensor under its checkpoint name, tied ones included."""
         return dict(params.flatten(self.params))
 
+    def __repr__(self) -> str:
+        """Draw the tree of modules with the shapes of their parameters, as torch prints modules."""
+        first, *lines = params.render(self.params, "", "")
+        count = f"{self.num_parameters():,} parameters, {self.dtype}"
+        return "\n".join([f"{type(self).__name__}{first}  # {count}", *lines])
+
     def num_parameters(self) -> int:
         """Return how many numbers the model has learnt; a tied tensor counts once."""
         arrays = {id(array): array for array in self.state_dict().values()}
@@ -164,22 +214,49 @@ class PreTrainedModel:
 
     # ---- calling ----
 
-    def body(self, inputs: Inputs) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Yield the embeddings, then every layer's output, [B, T, D], each with its attention."""
-        raise NotImplementedError
-
     def check(self, *entries: Any, **named_entries: Any) -> Inputs:
         """Check what the model was called with, before any work: the arguments of check_inputs."""
         return check_inputs(self.config, self.dtype, *entries, **named_entries)
 
+    def answer(
+        self,
+        entries: tuple[Any, ...],
+        labels: dict[str, Any],
+        output_attentions: bool | None,
+        output_hidden_states: bool | None,
+        return_dict: bool | None,
+    ) -> Any:
+        """Check the inputs (`entries`) and labels, run the encoder, then what the head adds.
+
+        This is what the calls of all kinds of heads have in common.
+        """
+        inputs = self.check(*entries)
+        checked = self.check_labels(inputs.shape, labels)
+        with backend.using(backend.get_backend()):  # one pass, one backend
+            encoded = self.encode(inputs, output_attentions, output_hidden_states)
+            output = self.finish(encoded, checked)
+        return output if self._either(return_dict, "return_dict") else output.to_tuple()
+
+    def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
+        """Return what `finish` needs of the labels for texts of `shape` [B, T].
+
+        Raises ValueError for labels that do not fit.
+        """
+        return None
+
+    def finish(self, encoded: BaseModelOutput, labels: Any) -> ModelOutput:
+        """Make the model's output from the encoder's."""
+        raise NotImplementedError
+
     def encode(
         self, inputs: Inputs, output_attentions: bool | None, output_hidden_states: bool | None
     ) -> BaseModelOutput:
-        """Run the body and keep what was asked for; None leaves that to the config."""
+        """Run the encoder and keep what was asked for; None leaves that to the config."""
         keep_attentions = self._either(output_attentions, "output_attentions")
         keep_states = self._either(output_hidden_states, "output_hidden_states")
         states, attentions = [], []
-        for last_hidden_state, attention in self.body(inputs):
+        steps = self.encoder(inputs, self.encoder_params, self.config)
+        for last_hidden_state, attention in steps:
             if keep_states:
                 states.append(last_hidden_state)
             if keep_attentions and attention is not None:
@@ -191,10 +268,6 @@ class PreTrainedModel:
             tuple(states) if keep_states else None,
             tuple(attentions) if keep_attentions else None,
         )
-
-    def returned(self, output: ModelOutput, return_dict: bool | None) -> Any:
-        """Return the output, or its plain tuple where return_dict is False."""
-        return output if self._either(return_dict, "return_dict") else output.to_tuple()
 
     def _either(self, argument: bool | None, option: str) -> bool:
         return getattr(self.config, option) if argument is None else argument

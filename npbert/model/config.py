@@ -139,6 +139,11 @@ class PreTrainedConfig:
             self.num_labels == 2, f"num_labels is {self.num_labels}, expected 2 for {head}"
         )
 
+    @property
+    def heads(self) -> int:
+        """How many attention heads there are."""
+        return self.num_attention_heads
+
     @classmethod
     def option_names(cls) -> set[str]:
         """Return the names of all options."""
@@ -245,7 +250,7 @@ class ConvBertConfig(PreTrainedConfig):
 
     @property
     def heads(self) -> int:
-        """How many attention heads there are, and as many convolution heads."""
+        """How many attention heads there are, and as many heads of the convolution."""
         return max(1, self.num_attention_heads // self.head_ratio)
 
     @property

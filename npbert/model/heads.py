@@ -1,6 +1,7 @@
-"""The kinds of heads: what their models are called with and return, and the loss.
+"""The kinds of heads: what models with them are called with and return, and the loss.
 
 A family's class says what its head computes (`head`); everything around that is here, once.
+A call with return_dict=False, or of a model whose config has it, returns the tuple of the output.
 
 Axes   B sentences   T tokens   D hidden width   V vocabulary   L labels
        Q questions   N choices of each; their B = Q*N texts are sentences
@@ -8,7 +9,7 @@ Axes   B sentences   T tokens   D hidden width   V vocabulary   L labels
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from npbert.model.inputs import (
 )
 from npbert.model.outputs import (
     BaseModelOutput,
+    BaseModelOutputWithPooling,
     ForPreTrainingOutput,
     MaskedLMOutput,
     ModelOutput,
@@ -31,11 +33,24 @@ from npbert.model.outputs import (
     SequenceClassifierOutput,
     TokenClassifierOutput,
 )
+from npbert.model.params import Shapes, flat_shapes, linear_shapes
 from npbert.ops import binary_cross_entropy, cross_entropy, mean_squared_error
 
 
 class Encoder(PreTrainedModel):
-    """A body without a head."""
+    """An encoder without a head."""
+
+    @property
+    def encoder_params(self) -> Any:
+        return self.params
+
+    @classmethod
+    def parameter_shapes(cls, config: Any) -> Shapes:
+        return flat_shapes(cls.encoder_shapes(config, cls.add_pooling_layer))
+
+    @classmethod
+    def optional(cls, config: Any) -> tuple[str, ...]:
+        return ("pooler.",)
 
     def __call__(
         self,
@@ -55,25 +70,63 @@ class Encoder(PreTrainedModel):
         belongs to (default 0). position_ids: [B, T] or [1, T] (default 0, 1, ...).
         Raises ValueError for inputs that do not fit the model, before any work.
         """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        output = self.finish(self.encode(inputs, output_attentions, output_hidden_states))
-        return self.returned(output, return_dict)
+        entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
+        return self.answer(entries, {}, output_attentions, output_hidden_states, return_dict)
 
-    def finish(self, encoded: BaseModelOutput) -> ModelOutput:
-        """Make what is returned of what the body gave; a family with a pooler adds to it."""
+    def finish(self, encoded: BaseModelOutput, labels: Any = None) -> ModelOutput:
         return encoded
 
 
+class EncoderWithPooler(Encoder):
+    """An encoder with a pooler, which add_pooling_layer=False leaves out."""
+
+    add_pooling_layer = True
+
+    @classmethod
+    def parameter_shapes(cls, config: Any, add_pooling_layer: bool = True) -> Shapes:
+        return flat_shapes(cls.encoder_shapes(config, add_pooling_layer))
+
+    def pool(self, x: np.ndarray) -> np.ndarray:
+        """Summarise the hidden states of the last layer: [B, T, D] -> [B, D]."""
+        raise NotImplementedError
+
+    def finish(self, encoded: BaseModelOutput, labels: Any = None) -> ModelOutput:
+        x, pooled = encoded.last_hidden_state, None
+        if self.options.get("add_pooling_layer", True):
+            pooled = self.pool(x)
+        return BaseModelOutputWithPooling(x, pooled, encoded.hidden_states, encoded.attentions)
+
+
 class WithHead(PreTrainedModel):
-    """A body with a head on it."""
+    """An encoder with a head on it."""
+
+    output_class: ClassVar[Any]
 
     def head(self, x: np.ndarray) -> Any:
         """Map the hidden states of the last layer [B, T, D] to logits."""
         raise NotImplementedError
 
+    def checked(self, labels: Any, shape: tuple[int, int]) -> Any:
+        """Return labels for texts of `shape` [B, T] as an array, or raise ValueError."""
+        raise NotImplementedError
+
+    def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
+        given = labels["labels"]
+        return None if given is None else self.checked(given, shape)
+
+    def loss(self, logits: np.ndarray, labels: Any) -> np.floating:
+        return cross_entropy(logits, labels)
+
+    def finish(self, encoded: BaseModelOutput, labels: Any) -> Any:
+        logits = self.head(encoded.last_hidden_state)  # [B, T, V], [B, T, L], [B, L] or [B, 2]
+        loss = None if labels is None else self.loss(logits, labels)
+        return self.output_class(loss, logits, encoded.hidden_states, encoded.attentions)
+
 
 class MaskedLM(WithHead):
     """A head that scores every word piece at every position."""
+
+    output_class = MaskedLMOutput
 
     def __call__(
         self,
@@ -86,29 +139,24 @@ class MaskedLM(WithHead):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> MaskedLMOutput:
         """Score every word piece at every position: ids [B, T] -> logits [B, T, V].
 
         labels: [B, T], the true ids, -100 where they do not count; with them, `loss` is the mean
-        negative log likelihood in nats. The other arguments are those of the body.
+        negative log likelihood in nats. The other arguments are those of the encoder.
         """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        V = self.config.vocab_size
-        if labels is not None:
-            labels = check_labels("labels", labels, inputs.shape, V)
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
-        logits = self.head(encoded.last_hidden_state)  # [B, T, V]
-        loss = None
-        if labels is not None:
-            loss = cross_entropy(logits.reshape(-1, V), labels.reshape(-1))
-        output = MaskedLMOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.returned(output, return_dict)
+        entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
+        given = dict(labels=labels)
+        return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
+
+    def checked(self, labels: Any, shape: tuple[int, int]) -> np.ndarray:
+        return check_labels("labels", labels, shape, self.config.vocab_size)
 
 
 class PreTraining(WithHead):
     """The two heads of pre-training: masked word pieces, and whether two texts belong together."""
 
-    output_class: type[ForPreTrainingOutput] = ForPreTrainingOutput
+    output_class = ForPreTrainingOutput
 
     def __call__(
         self,
@@ -122,35 +170,44 @@ class PreTraining(WithHead):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> ForPreTrainingOutput:
         """Score word pieces [B, T, V], and [B, 2]: the second text follows the first, or does not.
 
         labels: [B, T], as for masked language modelling. next_sentence_label: [B], 0 where the
         second text follows, 1 where it does not. `loss`, the sum of both, needs both labels.
         """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        V = self.config.vocab_size
-        if labels is not None:
-            labels = check_labels("labels", labels, inputs.shape, V)
-        if next_sentence_label is not None:
-            next_sentence_label = check_text_labels(
-                "next_sentence_label", next_sentence_label, inputs.shape[0], 2
-            )
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
+        entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
+        given = dict(labels=labels, next_sentence_label=next_sentence_label)
+        return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
+
+    def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
+        pieces, follows = labels["labels"], labels["next_sentence_label"]
+        if pieces is not None:
+            pieces = check_labels("labels", pieces, shape, self.config.vocab_size)
+        if follows is not None:
+            follows = check_text_labels("next_sentence_label", follows, shape[0], 2)
+        return pieces, follows
+
+    def finish(self, encoded: BaseModelOutput, labels: Any) -> ForPreTrainingOutput:
+        pieces, follows = labels
         predictions, relationship = self.head(encoded.last_hidden_state)  # [B, T, V], [B, 2]
         loss = None
-        if labels is not None and next_sentence_label is not None:
-            loss = cross_entropy(predictions.reshape(-1, V), labels.reshape(-1))
-            loss = loss + cross_entropy(relationship, next_sentence_label)
-        output = self.output_class(
+        if pieces is not None and follows is not None:
+            loss = cross_entropy(predictions, pieces) + cross_entropy(relationship, follows)
+        return self.output_class(
             loss, predictions, relationship, encoded.hidden_states, encoded.attentions
         )
-        return self.returned(output, return_dict)
 
 
 class NextSentencePrediction(WithHead):
     """A head that says whether the second text follows the first."""
 
+    output_class = NextSentencePredictorOutput
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        return {"cls.seq_relationship": linear_shapes(2, config.hidden_size)}
+
     def __call__(
         self,
         input_ids: Any = None,
@@ -162,26 +219,28 @@ class NextSentencePrediction(WithHead):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> NextSentencePredictorOutput:
         """Score pairs: ids [B, T] -> logits [B, 2], 0 for "follows", 1 for "does not".
 
         labels: [B], 0 or 1, -100 where they do not count; with them, `loss` in nats.
         """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        if labels is not None:
-            labels = check_text_labels("labels", labels, inputs.shape[0], 2)
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
-        logits = self.head(encoded.last_hidden_state)  # [B, 2]
-        loss = None if labels is None else cross_entropy(logits, labels)
-        output = NextSentencePredictorOutput(
-            loss, logits, encoded.hidden_states, encoded.attentions
-        )
-        return self.returned(output, return_dict)
+        entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
+        given = dict(labels=labels)
+        return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
+
+    def checked(self, labels: Any, shape: tuple[int, int]) -> np.ndarray:
+        return check_text_labels("labels", labels, shape[0], 2)
 
 
 class SequenceClassification(WithHead):
     """A head that gives a text labels, or a number."""
 
+    output_class = SequenceClassifierOutput
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        return {"classifier": linear_shapes(config.num_labels, config.hidden_size)}
+
     def __call__(
         self,
         input_ids: Any = None,
@@ -193,36 +252,42 @@ class SequenceClassification(WithHead):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> SequenceClassifierOutput:
         """Classify texts: ids [B, T] -> logits [B, L].
 
         labels: what they are, and the loss, follow from the config's problem_type: "regression",
         numbers [B] or [B, L], mean squared error; "single_label_classification", classes [B], cross
-        entropy; "multi_label_classification", shares [B, L], binary cross entropy. Where it is
-        None: regression for one label, single label for whole numbers, else multi label. (The
+        entropy; "multi_label_classification", probabilities [B, L], binary cross entropy. Where it
+        is None: regression for one label, single label for integers, else multi label. (The
         reference keeps what it inferred first in its config; here every call infers anew.)
         """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        B, L = inputs.shape[0], self.config.num_labels
-        if labels is not None:
-            problem, labels = check_class_labels(labels, B, L, self.config.problem_type)
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
-        logits = self.head(encoded.last_hidden_state)  # [B, L]
-        loss = None
-        if labels is not None:
-            losses = {
-                "regression": mean_squared_error,
-                "single_label_classification": cross_entropy,
-                "multi_label_classification": binary_cross_entropy,
-            }
-            loss = losses[problem](logits, labels)
-        output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.returned(output, return_dict)
+        entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
+        given = dict(labels=labels)
+        return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
+
+    def checked(self, labels: Any, shape: tuple[int, int]) -> tuple[str, np.ndarray]:
+        L, problem_type = self.config.num_labels, self.config.problem_type
+        return check_class_labels(labels, shape[0], L, problem_type)
+
+    def loss(self, logits: np.ndarray, labels: tuple[str, np.ndarray]) -> np.floating:
+        losses = {
+            "regression": mean_squared_error,
+            "single_label_classification": cross_entropy,
+            "multi_label_classification": binary_cross_entropy,
+        }
+        problem, targets = labels
+        return losses[problem](logits, targets)
 
 
 class TokenClassification(WithHead):
     """A head that gives every token a label."""
 
+    output_class = TokenClassifierOutput
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        return {"classifier": linear_shapes(config.num_labels, config.hidden_size)}
+
     def __call__(
         self,
         input_ids: Any = None,
@@ -234,26 +299,26 @@ class TokenClassification(WithHead):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> TokenClassifierOutput:
         """Classify tokens: ids [B, T] -> logits [B, T, L].
 
         labels: [B, T], classes, -100 where they do not count; with them, `loss` in nats.
         """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        L = self.config.num_labels
-        if labels is not None:
-            labels = check_labels("labels", labels, inputs.shape, L)
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
-        logits = self.head(encoded.last_hidden_state)  # [B, T, L]
-        loss = None
-        if labels is not None:
-            loss = cross_entropy(logits.reshape(-1, L), labels.reshape(-1))
-        output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.returned(output, return_dict)
+        entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
+        given = dict(labels=labels)
+        return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
+
+    def checked(self, labels: Any, shape: tuple[int, int]) -> np.ndarray:
+        return check_labels("labels", labels, shape, self.config.num_labels)
 
 
 class QuestionAnswering(WithHead):
     """A head that says where in the text an answer starts and where it ends."""
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        config.require_two_labels("question answering")
+        return {"qa_outputs": linear_shapes(2, config.hidden_size)}
 
     def __call__(
         self,
@@ -267,35 +332,43 @@ class QuestionAnswering(WithHead):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> QuestionAnsweringModelOutput:
         """Score every token as an answer's start and as its end: ids [B, T] -> two of [B, T].
 
         start_positions, end_positions: [B]; with both, `loss` is the mean of the two cross
         entropies. As in the reference a position beyond the text does not count, and one below 0
         counts as 0.
         """
-        inputs = self.check(input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
-        B, T = inputs.shape
-        if start_positions is not None:
-            start_positions = check_positions("start_positions", start_positions, B, T)
-        if end_positions is not None:
-            end_positions = check_positions("end_positions", end_positions, B, T)
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
+        entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
+        given = dict(start_positions=start_positions, end_positions=end_positions)
+        return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
+
+    def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
+        return [
+            None if positions is None else check_positions(name, positions, *shape)
+            for name, positions in labels.items()
+        ]
+
+    def finish(self, encoded: BaseModelOutput, labels: Any) -> QuestionAnsweringModelOutput:
+        start, end = labels
         logits = self.head(encoded.last_hidden_state)  # [B, T, 2]
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # [B, T]
         loss = None
-        if start_positions is not None and end_positions is not None:
-            start_loss = cross_entropy(start_logits, start_positions)
-            end_loss = cross_entropy(end_logits, end_positions)
+        if start is not None and end is not None:
+            start_loss = cross_entropy(start_logits, start)
+            end_loss = cross_entropy(end_logits, end)
             loss = np.mean([start_loss, end_loss], dtype=logits.dtype)
-        output = QuestionAnsweringModelOutput(
+        return QuestionAnsweringModelOutput(
             loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions
         )
-        return self.returned(output, return_dict)
 
 
 class MultipleChoice(WithHead):
     """A head that scores several texts against each other."""
+
+    @classmethod
+    def head_shapes(cls, config: Any) -> dict[str, Any]:
+        return {"classifier": linear_shapes(1, config.hidden_size)}
 
     def __call__(
         self,
@@ -308,25 +381,30 @@ class MultipleChoice(WithHead):
         output_attentions: bool | None = None,
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
-    ) -> Any:
+    ) -> MultipleChoiceModelOutput:
         """Score N choices for each of Q questions: ids [Q, N, T] -> logits [Q, N].
 
         All arguments have the axis of the choices; inside, and in hidden_states and attentions,
         the Q*N texts are simply sentences. labels: [Q], the right choice; with them, `loss`.
         """
-        choices, entries = flatten_choices(
+        choices, flat = flatten_choices(
             input_ids=(input_ids, 3),
             attention_mask=(attention_mask, 3),
             token_type_ids=(token_type_ids, 3),
             position_ids=(position_ids, 3),
             inputs_embeds=(inputs_embeds, 4),
         )
-        inputs = self.check(**entries)
-        Q = inputs.shape[0] // choices
-        if labels is not None:
-            labels = check_labels("labels", labels, (Q,), choices)
-        encoded = self.encode(inputs, output_attentions, output_hidden_states)
-        logits = self.head(encoded.last_hidden_state).reshape(Q, choices)  # [Q, N]
-        loss = None if labels is None else cross_entropy(logits, labels)
-        output = MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)
-        return self.returned(output, return_dict)
+        entries, given = tuple(flat.values()), dict(labels=labels, choices=choices)
+        return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
+
+    def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
+        right, choices = labels["labels"], labels["choices"]
+        if right is not None:
+            right = check_labels("labels", right, (shape[0] // choices,), choices)
+        return right, choices
+
+    def finish(self, encoded: BaseModelOutput, labels: Any) -> MultipleChoiceModelOutput:
+        right, choices = labels
+        logits = self.head(encoded.last_hidden_state).reshape(-1, choices)  # [Q, N]
+        loss = None if right is None else cross_entropy(logits, right)
+        return MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)

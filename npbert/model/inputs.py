@@ -69,8 +69,7 @@ def check_inputs(
     if position_ids is None and T > positions:
         raise ValueError(f"{T} tokens are more than the model's {positions} positions")
 
-    H = getattr(config, "heads", config.num_attention_heads)
-    bias = check_mask(attention_mask, B, T, H, dtype)
+    bias = check_mask(attention_mask, B, T, config.heads, dtype)
     if token_type_ids is None:
         token_type_ids = np.zeros((B, T), np.int64)
     types = config.type_vocab_size

@@ -51,7 +51,7 @@ Arrays = tuple[np.ndarray, ...]
 
 @dataclass
 class BaseModelOutput(ModelOutput):
-    """The body's output: [B, T, D]; with it, where asked for, every layer's input and attention."""
+    """The encoder's output [B, T, D]; where asked for, every layer's input and attention."""
 
     last_hidden_state: np.ndarray
     hidden_states: Arrays | None = None
@@ -60,7 +60,7 @@ class BaseModelOutput(ModelOutput):
 
 @dataclass
 class BaseModelOutputWithPooling(ModelOutput):
-    """The output of a body with a pooler: [B, T, D], and [B, D] made from the first token."""
+    """The output of an encoder with a pooler: [B, T, D], and [B, D] made from the first token."""
 
     last_hidden_state: np.ndarray
     pooler_output: np.ndarray | None = None
@@ -69,13 +69,17 @@ class BaseModelOutputWithPooling(ModelOutput):
 
 
 @dataclass
-class MaskedLMOutput(ModelOutput):
-    """Scores of every word piece at every position [B, T, V]; the loss where labels were given."""
+class LogitsOutput(ModelOutput):
+    """The logits of a head; the loss where labels were given."""
 
     loss: np.floating | None = None
-    logits: np.ndarray | None = None
+    logits: Any = None
     hidden_states: Arrays | None = None
     attentions: Arrays | None = None
+
+
+class MaskedLMOutput(LogitsOutput):
+    """Scores of every word piece at every position [B, T, V]; the loss where labels were given."""
 
 
 @dataclass
@@ -97,44 +101,20 @@ class MobileBertForPreTrainingOutput(ForPreTrainingOutput):
     """What MobileBertForPreTraining returns."""
 
 
-@dataclass
-class NextSentencePredictorOutput(ModelOutput):
+class NextSentencePredictorOutput(LogitsOutput):
     """Scores of "follows" and "does not follow" [B, 2]; the loss where labels were given."""
 
-    loss: np.floating | None = None
-    logits: np.ndarray | None = None
-    hidden_states: Arrays | None = None
-    attentions: Arrays | None = None
 
-
-@dataclass
-class SequenceClassifierOutput(ModelOutput):
+class SequenceClassifierOutput(LogitsOutput):
     """Scores of every label for every text [B, L]; the loss where labels were given."""
 
-    loss: np.floating | None = None
-    logits: np.ndarray | None = None
-    hidden_states: Arrays | None = None
-    attentions: Arrays | None = None
 
-
-@dataclass
-class TokenClassifierOutput(ModelOutput):
+class TokenClassifierOutput(LogitsOutput):
     """Scores of every label for every token [B, T, L]; the loss where labels were given."""
 
-    loss: np.floating | None = None
-    logits: np.ndarray | None = None
-    hidden_states: Arrays | None = None
-    attentions: Arrays | None = None
 
-
-@dataclass
-class MultipleChoiceModelOutput(ModelOutput):
+class MultipleChoiceModelOutput(LogitsOutput):
     """Scores of the choices for every question [Q, N]; the loss where labels were given."""
-
-    loss: np.floating | None = None
-    logits: np.ndarray | None = None
-    hidden_states: Arrays | None = None
-    attentions: Arrays | None = None
 
 
 @dataclass

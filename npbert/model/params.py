@@ -38,7 +38,7 @@ def path(node: Node) -> str:
 
 
 def children(node: Node) -> dict[str, Any]:
-    """Return what stands directly below a node: arrays, nodes and lists of nodes, by name."""
+    """Return the arrays, nodes and lists of nodes directly below a node, by name."""
     return {name: child for name, child in vars(node).items() if not name.startswith("_")}
 
 
@@ -58,8 +58,38 @@ def tree(tensors: Mapping[str, Any], path: str = "") -> Any:
     return node
 
 
+def render(node: Any, name: str = "", indent: str = "  ") -> Iterator[str]:
+    """Yield the lines of a drawing of a tree, as torch prints modules.
+
+    Entries of a list that look alike are drawn once: "(0-11): 12 x".
+    """
+    label = f"({name}): " if name else ""
+    if isinstance(node, np.ndarray):
+        yield f"{indent}{label}{list(node.shape)}"
+    elif isinstance(node, Node) and all(isinstance(a, np.ndarray) for a in children(node).values()):
+        shapes = (f"{name} {list(array.shape)}" for name, array in children(node).items())
+        yield f"{indent}{label}{', '.join(shapes)}"
+    elif isinstance(node, list):
+        drawings = [[*render(entry, "", indent + "  ")] for entry in node]
+        yield f"{indent}{label}["
+        start = 0
+        for i in range(1, len(node) + 1):
+            if i == len(node) or drawings[i] != drawings[start]:
+                first, *others = drawings[start]
+                place = f"({start}): " if i == start + 1 else f"({start}-{i - 1}): {i - start} x "
+                yield f"{indent}  {place}{first.lstrip()}"
+                yield from others
+                start = i
+        yield f"{indent}]"
+    else:
+        yield f"{indent}{label}("
+        for child_name, child in children(node).items():
+            yield from render(child, child_name, indent + "  ")
+        yield f"{indent})"
+
+
 def flatten(node: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Yield (name, array) for every array of a tree, the inverse of `tree`."""
+    """Yield (name, array) for every array of a tree: the inverse of `tree`."""
     if isinstance(node, np.ndarray):
         yield path, node
         return
@@ -72,27 +102,37 @@ def flatten(node: Any, path: str = "") -> Iterator[tuple[str, np.ndarray]]:
 
 
 def linear_shapes(O: int, I: int) -> Shapes:
+    """Return the shapes of a linear map from I to O channels."""
     return {"weight": (O, I), "bias": (O,)}
 
 
 def norm_shapes(D: int) -> Shapes:
+    """Return the shapes of a layer normalization of D channels."""
     return {"weight": (D,), "bias": (D,)}
 
 
-def below(prefix: str, shapes: Shapes) -> Shapes:
-    """Return the same shapes under a longer name."""
-    return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+def flat_shapes(table: Mapping[str, Any], path: str = "") -> Shapes:
+    """Turn {"layer": [{"dense": {"weight": (4, 4)}}]} into {"layer.0.dense.weight": (4, 4)}."""
+    flat: Shapes = {}
+    for name, entry in table.items():
+        here = f"{path}.{name}".lstrip(".")
+        if isinstance(entry, tuple):
+            flat[here] = entry
+        else:
+            numbered = {str(i): each for i, each in enumerate(entry)}
+            flat |= flat_shapes(numbered if isinstance(entry, list) else entry, here)
+    return flat
 
 
 def random_tensors(shapes: Shapes, spread: float, seed: int) -> dict[str, np.ndarray]:
     """Return float64 arrays as the reference initialises them: norms 1, biases 0, the rest normal.
 
     `spread` is the standard deviation (initializer_range). A tensor depends on its name and the
-    seed alone, so that adding a head does not change the body. Raises ValueError for a seed that
-    is not a whole number from 0 on.
+    seed alone, so that adding a head does not change the encoder. Raises ValueError for a seed that
+    is not a non-negative integer.
     """
     if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed is {seed!r}, expected a whole number from 0 on")
+        raise ValueError(f"seed is {seed!r}, expected a non-negative integer")
     return {name: _random(name, shape, spread, seed) for name, shape in shapes.items()}
 
 
@@ -109,10 +149,10 @@ def _random(name: str, shape: tuple[int, ...], spread: float, seed: int) -> np.n
 
 
 def fit_prefix(tensors: Mapping[str, Any], names: Container[str], prefix: str) -> dict[str, Any]:
-    """Add or take away the name of the body ("convbert.") where that gives one of the `names`.
+    """Add or remove the prefix of the encoder ("convbert.") where that gives one of the `names`.
 
-    A body that was saved alone has no prefix; the same body inside a model with a head has one.
-    A tensor that is there under the wanted name already is not replaced by one that is renamed.
+    An encoder that was saved alone has no prefix; the same encoder inside a model with a head has
+    one. A tensor that already has the wanted name is not replaced by a renamed one.
     """
 
     def fit(name: str) -> str:
@@ -127,12 +167,12 @@ def fit_prefix(tensors: Mapping[str, Any], names: Container[str], prefix: str) -
 def match(
     tensors: Mapping[str, np.ndarray], shapes: Shapes, optional: Iterable[str], source: str
 ) -> tuple[list[str], list[str]]:
-    """Hold every name and shape of a checkpoint against `shapes`; return (missing, unexpected).
+    """Compare every name and shape of a checkpoint with `shapes`; return (missing, unexpected).
 
-    `optional` has, for each part that may be missing as a whole (a head, a pooler), how the names
-    of its tensors begin: only these can come back as missing. Everything else that is missing or
-    has another shape raises one ValueError that lists it all, each tensor with the shape the config
-    asks for. So does a tensor of whole numbers: a quantised weight means nothing without its scale.
+    `optional` lists the prefixes of the parts that may be missing as a whole (a head, a pooler):
+    only tensors of these are returned as missing. Everything else that is missing or has another
+    shape raises one ValueError that lists all of it, each tensor with the shape that the config
+    asks for. So does a tensor of integers: a quantised weight means nothing without its scale.
     """
     there = {name: tensors[name] for name in shapes if name in tensors}
     wrong = [

@@ -58,7 +58,7 @@ def has_heads(model: Any) -> bool:
 
 
 def count_heads(model: Any) -> int:
-    return getattr(model.config, "heads", model.config.num_attention_heads)
+    return model.config.heads
 
 
 def is_gelu(model: Any) -> bool:
