@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
@@ -21,9 +21,10 @@ import numpy as np
 from npbert.checkpoints.checkpoint import read_weights, write_weights
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.compiled import backend
+from npbert.compiled.texts import texts_of
 from npbert.model import params
 from npbert.model.config import PreTrainedConfig
-from npbert.model.inputs import Inputs, check_inputs
+from npbert.model.inputs import Inputs, check_inputs, check_rows, joined_rows
 from npbert.model.outputs import BaseModelOutput, ModelOutput
 from npbert.model.params import Shapes
 
@@ -43,6 +44,8 @@ class PreTrainedModel:
     tied_weights: ClassVar[dict[str, str]] = {}  # tensors that are another one, unless untied
     # Without layers the reference has no hidden states; that of SqueezeBERT has the embeddings.
     keeps_embeddings_alone: ClassVar[bool] = False
+    # What check_labels is given for a call without labels.
+    no_labels: ClassVar[dict[str, Any]] = {"labels": None}
 
     def __init__(
         self, config: PreTrainedConfig, seed: int = 0, dtype: Any = np.float32, **options: Any
@@ -236,6 +239,46 @@ class PreTrainedModel:
             encoded = self.encode(inputs, output_attentions, output_hidden_states)
             output = self.finish(encoded, checked)
         return output if self._either(return_dict, "return_dict") else output.to_tuple()
+
+    def encode_texts(self, rows: Sequence[Any], batch_tokens: int = 2048) -> list[Any]:
+        """Run texts of any lengths together, without padding, and return the output of each.
+
+        rows: for each text its ids, a list of T numbers, or what a tokenizer gives for one text, a
+        dictionary with input_ids and perhaps token_type_ids. batch_tokens: about how many tokens
+        are run together. The output of a text is that of a call with this text alone,
+        `model([ids])`: no text sees another, nor any padding, which would change the answers of
+        ConvBERT and MobileBERT. (A head for multiple choice scores each text by itself, [1, 1].)
+        Raises ValueError, before any work, for a row that does not fit the model.
+        """
+        checked = check_rows(self.config, self.dtype, rows)
+        # Texts of one length next to each other are attended to in one product.
+        order = sorted(range(len(checked)), key=lambda i: checked[i].shape[1])
+        outputs: list[Any] = [None] * len(checked)
+        batch: list[int] = []
+        with backend.using(backend.get_backend()):
+            for i in order:
+                tokens = sum(checked[j].shape[1] for j in batch)
+                if batch and tokens + checked[i].shape[1] > batch_tokens:
+                    self._encode_batch(checked, batch, outputs)
+                    batch = []
+                batch.append(i)
+            if batch:
+                self._encode_batch(checked, batch, outputs)
+        return outputs
+
+    def _encode_batch(self, rows: list[Inputs], batch: list[int], outputs: list[Any]) -> None:
+        """Run the texts `batch` of `rows` in one row of tokens; put each text's output in place."""
+        inputs = joined_rows([rows[i] for i in batch])
+        with texts_of([rows[i].shape[1] for i in batch]) as runs:
+            encoded = self.encode(inputs, False, False)
+        which = iter(batch)
+        for run in runs:
+            x = encoded.last_hidden_state[0, run.tokens].reshape(run.texts, run.length, -1)
+            labels = self.check_labels((run.texts, run.length), self.no_labels)
+            output = self.finish(BaseModelOutput(x), labels)
+            for n in range(run.texts):
+                fields = {name: array[n : n + 1] for name, array in output.items()}
+                outputs[next(which)] = type(output)(**fields)
 
     def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
         """Return what `finish` needs of the labels for texts of `shape` [B, T].

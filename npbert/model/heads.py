@@ -157,6 +157,7 @@ class PreTraining(WithHead):
     """The two heads of pre-training: masked word pieces, and whether two texts belong together."""
 
     output_class = ForPreTrainingOutput
+    no_labels: ClassVar[dict[str, Any]] = {"labels": None, "next_sentence_label": None}
 
     def __call__(
         self,
@@ -313,6 +314,8 @@ class TokenClassification(WithHead):
 class QuestionAnswering(WithHead):
     """A head that says where in the text an answer starts and where it ends."""
 
+    no_labels: ClassVar[dict[str, Any]] = {"start_positions": None, "end_positions": None}
+
     @classmethod
     def head_shapes(cls, config: Any) -> dict[str, Any]:
         config.require_two_labels("question answering")
@@ -362,6 +365,8 @@ class QuestionAnswering(WithHead):
 
 class MultipleChoice(WithHead):
     """A head that scores several texts against each other."""
+
+    no_labels: ClassVar[dict[str, Any]] = {"labels": None, "choices": 1}
 
     @classmethod
     def head_shapes(cls, config: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from npbert.model.config import PreTrainedConfig
 from npbert.ops import mask_bias
+
+ROW_ENTRIES = ("input_ids", "token_type_ids", "position_ids", "attention_mask")
 
 
 @dataclass
@@ -80,6 +83,50 @@ def check_inputs(
     position_ids = whole_numbers("position_ids", position_ids, positions, "max_position_embeddings")
     check_shape("position_ids", position_ids, [(B, T), (1, T)])
     return Inputs(input_ids, inputs_embeds, token_type_ids, position_ids, bias)
+
+
+def check_rows(config: PreTrainedConfig, dtype: np.dtype, rows: Any) -> list[Inputs]:
+    """Check texts of any lengths, each as `check_inputs` checks a batch of one.
+
+    rows: for each text its ids, or a dictionary with input_ids and perhaps token_type_ids,
+    position_ids, and an attention_mask that hides nothing.
+    """
+    checked = []
+    for number, row in enumerate(rows):
+        entries = dict(row) if isinstance(row, Mapping) else {"input_ids": row}
+        try:
+            unknown = entries.keys() - set(ROW_ENTRIES)
+            if unknown:
+                raise ValueError(
+                    f"has {', '.join(sorted(unknown))}, expected {', '.join(ROW_ENTRIES)}"
+                )
+            arrays = {
+                name: as_array(name, values)
+                for name, values in entries.items()
+                if values is not None
+            }
+            for name, array in arrays.items():
+                if array.ndim != 1:
+                    raise ValueError(f"{name} has shape {list(array.shape)}, expected [tokens]")
+            inputs = check_inputs(config, dtype, **{n: a[None] for n, a in arrays.items()})
+            if inputs.mask_bias.any():
+                raise ValueError("attention_mask hides tokens; leave them out instead")
+        except ValueError as error:
+            raise ValueError(f"row {number}: {error}") from None
+        checked.append(inputs)
+    return checked
+
+
+def joined_rows(rows: list[Inputs]) -> Inputs:
+    """Return the tokens of several texts in one row, as the inputs of one batch."""
+    dtype = rows[0].mask_bias.dtype
+    return Inputs(
+        np.concatenate([row.input_ids for row in rows], axis=1),  # type: ignore[misc]
+        None,
+        np.concatenate([row.token_type_ids for row in rows], axis=1),
+        np.concatenate([row.position_ids for row in rows], axis=1),
+        np.zeros((1, 1, 1, 1), dtype),
+    )
 
 
 def check_mask(mask: Any, B: int, T: int, H: int, dtype: np.dtype) -> np.ndarray:
