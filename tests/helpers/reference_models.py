@@ -73,7 +73,7 @@ FAMILY_SMALL = {
 TOLERANCES = {"float64": 1e-10, "float32": 2e-5}  # relative to the largest value of an array
 
 # Fields of the reference that only a decoder fills.
-DECODER_FIELDS = ("cross_attentions", "past_key_values")
+DECODER_FIELDS = ("cross_attentions", "cache")
 
 
 @dataclasses.dataclass
