@@ -7,7 +7,7 @@ work to a convolution whose filters each token makes for itself, from the few to
     embeddings -> projection -> N x (mixed attention -> feed-forward) -> head
 
 Axes   B sentences   T tokens   V vocabulary   E embedding width   D hidden width
-       I width of the feed-forward layer
+       I width of the feed-forward layer   G groups of its two maps
        H heads: num_attention_heads // head_ratio, at least 1 (γ in section 3.3), so many of
        attention and as many of the convolution   S width of one head   A = H*S, half of D
        K kernel width   L labels   Q questions   N choices of each

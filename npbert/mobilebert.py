@@ -177,9 +177,10 @@ def pool(x, p, config):  # [B, T, D] -> [B, D]
     Without classifier_activation it is that token unchanged, and `p` has no pooler.
     """
     first = x[:, 0]  # [B, D]
-    if not config.classifier_activation:
-        return first
-    return np.tanh(linear(first, p.pooler.dense))
+    pooled = first
+    if config.classifier_activation:
+        pooled = np.tanh(linear(first, p.pooler.dense))  # [B, D]
+    return pooled
 
 
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
@@ -194,8 +195,10 @@ def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
     activated = activation(linear(x, p.transform.dense))  # [B, T, D]
     transformed = layer_norm(activated, p.transform.LayerNorm, config.layer_norm_eps)
     # The same as one product with both matrices concatenated, [D, V]; `dense` is not transposed.
-    by_embedding = linear(transformed[..., :E], p.decoder)  # [B, T, V]
-    by_dense = transformed[..., E:] @ p.dense.weight  # [B, T, V]: all 0 where E is D
+    narrow = transformed[..., :E]  # [B, T, E]
+    rest = transformed[..., E:]  # [B, T, D-E]
+    by_embedding = linear(narrow, p.decoder)  # [B, T, V]
+    by_dense = rest @ p.dense.weight  # [B, T, V]: all 0 where E is D
     return by_embedding + by_dense
 
 

@@ -2,7 +2,7 @@
 
 Axes   B sentences   T tokens   D hidden width   H heads   S width of one head   V vocabulary
        I, O widths of what enters and leaves a linear map   K choices   L labels
-       M texts or tokens whose label counts
+       N texts or tokens   M those of them whose label counts
 Names  `p` is a node of the parameter tree: p.weight is the array under that name in the checkpoint.
 
 Nothing here changes a dtype: float32 stays float32 and float64 stays float64.
@@ -75,12 +75,12 @@ def attend(query, key, value, mask_bias):  # -> [B, T, H, S], [B, H, T, T], [B, 
     return context, probs, masked_scores
 
 
-def cross_entropy(logits, labels):  # [..., V], [...] -> []
-    """The mean negative log likelihood of the labels, in nats; labels of -100 do not count.
+def cross_entropy(logits, labels):  # [N, V] -> []
+    """The mean negative log likelihood of the labels [N], in nats; labels of -100 do not count.
 
     With nothing to count the mean is NaN, as it is in the reference.
     """
-    counted = labels != -100  # [...]
+    counted = labels != -100  # [N]
     log_probs = log_softmax(logits[counted])  # [M, V]
     log_likelihoods = np.take_along_axis(log_probs, labels[counted][:, None], axis=-1)  # [M, 1]
     with np.errstate(invalid="ignore"):  # 0 / 0, which is the NaN that is wanted

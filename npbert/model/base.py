@@ -165,8 +165,8 @@ class PreTrainedModel:
             tensors = {name: array for name, array in tensors.items() if name in shapes}
         if missing:
             _warn(
-                f"{directory}: {cls.__name__} has no trained head: the checkpoint lacks "
-                f"{_listed(missing)}, which were initialised randomly"
+                f"{directory}: the checkpoint lacks {_listed(missing)}; {cls.__name__} initialised "
+                "them randomly, and they need training"
             )
             absent = {name: shapes[name] for name in missing}
             tensors |= params.random_tensors(absent, config.initializer_range, seed)

@@ -115,10 +115,10 @@ class WithHead(PreTrainedModel):
         return None if given is None else self.checked(given, shape)
 
     def loss(self, logits: np.ndarray, labels: Any) -> np.floating:
-        return cross_entropy(logits, labels)
+        return cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1))
 
     def finish(self, encoded: BaseModelOutput, labels: Any) -> Any:
-        logits = self.head(encoded.last_hidden_state)  # [B, T, V], [B, T, L], [B, L] or [B, 2]
+        logits = self.head(encoded.last_hidden_state)  # [B, T, V] or [B, T, L] or [B, L] or [B, 2]
         loss = None if labels is None else self.loss(logits, labels)
         return self.output_class(loss, logits, encoded.hidden_states, encoded.attentions)
 
@@ -189,11 +189,10 @@ class PreTraining(WithHead):
         return pieces, follows
 
     def finish(self, encoded: BaseModelOutput, labels: Any) -> ForPreTrainingOutput:
-        pieces, follows = labels
         predictions, relationship = self.head(encoded.last_hidden_state)  # [B, T, V], [B, 2]
         loss = None
-        if pieces is not None and follows is not None:
-            loss = cross_entropy(predictions, pieces) + cross_entropy(relationship, follows)
+        if all(given is not None for given in labels):
+            loss = self.loss(predictions, labels[0]) + self.loss(relationship, labels[1])
         return self.output_class(
             loss, predictions, relationship, encoded.hidden_states, encoded.attentions
         )
@@ -275,8 +274,7 @@ class SequenceClassification(WithHead):
             "single_label_classification": cross_entropy,
             "multi_label_classification": binary_cross_entropy,
         }
-        problem, targets = labels
-        return losses[problem](logits, targets)
+        return losses[labels[0]](logits, labels[1])
 
 
 class TokenClassification(WithHead):
@@ -350,13 +348,12 @@ class QuestionAnswering(WithHead):
         ]
 
     def finish(self, encoded: BaseModelOutput, labels: Any) -> QuestionAnsweringModelOutput:
-        start, end = labels
         logits = self.head(encoded.last_hidden_state)  # [B, T, 2]
         start_logits, end_logits = logits[..., 0], logits[..., 1]  # [B, T]
         loss = None
-        if start is not None and end is not None:
-            start_loss = cross_entropy(start_logits, start)
-            end_loss = cross_entropy(end_logits, end)
+        if all(given is not None for given in labels):
+            start_loss = self.loss(start_logits, labels[0])
+            end_loss = self.loss(end_logits, labels[1])
             loss = np.mean([start_loss, end_loss], dtype=logits.dtype)
         return QuestionAnsweringModelOutput(
             loss, start_logits, end_logits, encoded.hidden_states, encoded.attentions
@@ -398,13 +395,15 @@ class MultipleChoice(WithHead):
         return self.answer(entries, given, output_attentions, output_hidden_states, return_dict)
 
     def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
-        right, choices = labels["labels"], labels["choices"]
-        if right is not None:
-            right = check_labels("labels", right, (shape[0] // choices,), choices)
-        return right, choices
+        given, choices = labels["labels"], labels["choices"]
+        if given is not None:
+            given = check_labels("labels", given, (shape[0] // choices,), choices)
+        return {"labels": given, "choices": choices}
 
     def finish(self, encoded: BaseModelOutput, labels: Any) -> MultipleChoiceModelOutput:
-        right, choices = labels
+        choices = labels["choices"]
         logits = self.head(encoded.last_hidden_state).reshape(-1, choices)  # [Q, N]
-        loss = None if right is None else cross_entropy(logits, right)
+        loss = None
+        if labels["labels"] is not None:
+            loss = self.loss(logits, labels["labels"])
         return MultipleChoiceModelOutput(loss, logits, encoded.hidden_states, encoded.attentions)

@@ -119,7 +119,7 @@ def _load(task: Task, directory: Path) -> tuple[PreTrainedModel, BertTokenizer]:
         model = _model_class(task, directory).from_pretrained(directory)
     _check_trained(task, model, directory)
     for warning in said:  # an untrained head was an error, and a body is always part of something
-        needless = "was initialised at random" in str(warning.message) or task.heads == ("",)
+        needless = "initialised them randomly" in str(warning.message) or task.heads == ("",)
         if not needless:
             warnings.warn(warning.message, warning.category, stacklevel=4)
     return model, tokenizer

@@ -148,7 +148,7 @@ def section_of(quantity: Quantity, model: PreTrainedModel, words: dict[str, str]
         functions.append((quantity.caller[1], quantity.caller[0]))
     kinds = {base.__name__ for base in type(model).__mro__}
     of_head = next((section for kind, section in HEADS.items() if kind in kinds), "")
-    methods = ("head", "__call__")
+    methods = ("head", "finish", "loss")
     sections = [of_head if f[1] in methods else equations_of(*f)[0] for f in functions]
     return next(filter(None, sections), "")
 

@@ -8,7 +8,7 @@ paper that describes it, and the sentences:
     "layer_norm"      the same of another function, where it is called from here
     "layer_norm.x"    what another function is called with here, and has no other name
 
-What depends on the config stands in braces; npbert.annotations fills it in.
+What depends on the config stands in braces; npbert.tracing.annotations fills it in.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ EMBEDDINGS = {
     "positions": "the row of the position embeddings that each position id names, from 0 on",
     "types": "the row of the token type embeddings that each segment's id names",
 }
-SUM = {"layer_norm.x": "the sum of words, positions and types"}
+SUM = {"summed": "the sum of words, positions and types"}
 HEADS_APART = {
-    "attend.query": "query with its channels cut into H heads of S, heads before tokens",
-    "attend.key": "key with its channels cut into H heads of S, heads before tokens",
-    "attend.value": "value with its channels cut into H heads of S, heads before tokens",
+    "queries": "query with its channels cut into H heads of S, heads before tokens",
+    "keys": "key with its channels cut into H heads of S, heads before tokens",
+    "values": "value with its channels cut into H heads of S, heads before tokens",
 }
 HEADS_TOGETHER = "the contexts of all heads side by side, head 0 first"
 AFTER_ATTENTION = {"layer_norm.x": "what entered attention plus what the linear map after it gives"}
@@ -74,7 +74,9 @@ POOL = {
 }
 MASKED_LM = {
     "activated": "{activation}, of every number of transform.dense",
-    "returned": "transformed times the transposed word embeddings, plus a bias for each word piece",
+}
+DECODER = {
+    "linear": "transformed times the transposed word embeddings, plus a bias for each word piece"
 }
 FIXED_EPSILON = (
     "centred divided by the square root of variance plus 1e-12, whatever layer_norm_eps says, "
@@ -94,12 +96,10 @@ EQUATIONS: dict[str, dict[str, Function]] = {
     # ---- ops.py ----------------------------------------------------------------------------
     "ops.py": {
         "linear": ("", {"returned": "x times the transposed weight, plus the bias"}),
-        "normalise": (NORM, {
+        "layer_norm": (NORM, {
             "centred": "x minus its mean over the channels",
             "variance": "the mean of the squares of centred over the channels: divided by D, not "
                         "by D - 1",
-        }),
-        "layer_norm": (NORM, {
             "returned": "centred divided by the square root of variance plus {layer_norm_eps}, "
                         "times the weight, plus the bias",
         }),
@@ -112,7 +112,7 @@ EQUATIONS: dict[str, dict[str, Function]] = {
         "attend": (ATTENTION, {
             "scores": "each query times each key, summed over the head's width, divided by the "
                       "square root of that width",
-            "masked_scores": "scores plus mask_bias",
+            "masked_scores": "scores plus mask_bias; SqueezeBERT's attentions in the reference",
             "probs": "softmax of masked_scores over the keys, the last axis",
             "context": "the values of all tokens, weighed by probs and summed; tokens before heads "
                        "again",
@@ -128,16 +128,26 @@ EQUATIONS: dict[str, dict[str, Function]] = {
     },
     # ---- kernels.py ------------------------------------------------------------------------
     "kernels.py": {
+        "depthwise_convolution": (SPAN, {
+            "padded": "x with K//2 tokens of zeros before the first and after the last",
+        }),
         "dynamic_convolution": (SPAN, {
             "padded": "values with K//2 tokens of zeros before the first and after the last",
             "spans": "for each token and channel the K numbers around it, from K//2 tokens before "
                      "to K//2 after",
             "windows": "spans with the channels cut into heads: channel h*S + s is s of head h",
         }),
+        "grouped_linear": (MIXED, {
+            "groups": "x with its channels cut into G groups of neighbours",
+            "mapped": "each group times its own matrix of the weight [groups, in, out], which is "
+                      "not transposed",
+            "returned": "the groups of mapped side by side, plus the bias",
+        }),
         "grouped_convolution": (CONVOLUTIONS, {
             "rows": "x with all tokens on one axis and the channels cut into G groups",
             "out": "each group of channels times the transposed filters of that group, without "
                    "the bias",
+            "returned": "the groups of out side by side, plus the bias",
         }),
     },
     # ---- bert.py ---------------------------------------------------------------------------
@@ -147,12 +157,12 @@ EQUATIONS: dict[str, dict[str, Function]] = {
         "layer": (RESIDUAL, AFTER_ATTENTION),
         "feed_forward": (FEED_FORWARD, {"wide": WIDE, **AFTER_FEED_FORWARD}),
         "pool": (PRE_TRAINING, POOL),
-        "masked_lm_head": (PRE_TRAINING, MASKED_LM),
+        "masked_lm_head": (PRE_TRAINING, {**MASKED_LM, **DECODER}),
     },
     # ---- convbert.py -----------------------------------------------------------------------
     "convbert.py": {
         "embeddings": (INPUT, {**EMBEDDINGS, **SUM}),
-        "body": ("Lan et al. 2020, section 3.1", {}),
+        "encoder": ("Lan et al. 2020, section 3.1", {}),
         "mixed_attention": (MIXED, {
             **HEADS_APART,
             "filters": "softmax of filter_scores over the K taps, the last axis",
@@ -162,7 +172,6 @@ EQUATIONS: dict[str, dict[str, Function]] = {
             "returned": "all heads of mixed side by side, those of attention first",
         }),
         "span_summary": (SPAN, {
-            "padded": "x with K//2 tokens of zeros before the first and after the last",
             "span": "for each channel the K tokens around it, each times its tap of "
                     "depthwise.weight, summed; tap 0 meets the token K//2 before; no bias",
             "returned": "span times the transposed pointwise.weight, plus the bias",
@@ -174,12 +183,6 @@ EQUATIONS: dict[str, dict[str, Function]] = {
         }),
         "layer": (RESIDUAL, AFTER_ATTENTION),
         "feed_forward": (FEED_FORWARD, {"wide": WIDE, **AFTER_FEED_FORWARD}),
-        "grouped_linear": (MIXED, {
-            "groups": "x with its channels cut into G groups of neighbours",
-            "mapped": "each group times its own matrix of the weight [groups, in, out], which is "
-                      "not transposed",
-            "returned": "the groups of mapped side by side, plus the bias",
-        }),
         "masked_lm_head": (ELECTRA, {
             "activated": "the exact GELU, x (1 + erf(x / √2)) / 2, of every number of "
                          "generator_predictions.dense, whatever hidden_act says",
@@ -197,7 +200,7 @@ EQUATIONS: dict[str, dict[str, Function]] = {
             **EMBEDDINGS,
             "grams": "for each token the embedding of the next, its own and that of the one before "
                      "it, side by side",
-            "norm.x": "the sum of the widened words, positions and types",
+            "summed": "the sum of the mapped words, positions and types",
         }),
         "trigrams": ("Sun et al. 2020, section 3.4", {
             "padded": "words with one token of zeros before the first and after the last",
@@ -221,29 +224,18 @@ EQUATIONS: dict[str, dict[str, Function]] = {
         }),
         "masked_lm_head": (PRE_TRAINING, {
             "activated": "{activation}, of every number of transform.dense",
-            "by_embedding": "the first E channels of transformed times the transposed word "
-                            "embeddings",
-            "by_dense": "the other D - E channels of transformed times dense.weight, not "
-                        "transposed",
-            "returned": "by_embedding plus by_dense, plus a bias for each word piece",
+            "narrow": "the first E channels of transformed",
+            "rest": "the other D - E channels of transformed",
+            "linear": "narrow times the transposed word embeddings, plus a bias for each word "
+                      "piece",
+            "by_dense": "rest times dense.weight, not transposed",
+            "returned": "by_embedding plus by_dense",
         }),
     },
     # ---- squeezebert.py --------------------------------------------------------------------
     "squeezebert.py": {
         "embeddings": (INPUT, {**EMBEDDINGS, **SUM}),
-        "conv1d": (CONVOLUTIONS, {"returned": "the groups of out side by side, plus the bias"}),
-        "self_attention": (ATTENTION, {
-            "queries": HEADS_APART["attend.query"],
-            "keys": HEADS_APART["attend.key"],
-            "values": HEADS_APART["attend.value"],
-            "scores": "each query times each key, summed over the head's width, divided by the "
-                      "square root of that width",
-            "masked_scores": "scores plus mask_bias; what the reference calls attentions here",
-            "probs": "softmax of masked_scores over the keys, the last axis",
-            "context": "the values of all tokens, weighed by probs and summed; tokens before heads "
-                       "again",
-            "returned": HEADS_TOGETHER,
-        }),
+        "self_attention": (ATTENTION, {**HEADS_APART, "returned": HEADS_TOGETHER}),
         "layer": (RESIDUAL, {**AFTER_ATTENTION, "layer_norm": FIXED_EPSILON}),
         "feed_forward": (FEED_FORWARD, {
             "wide": "{activation}, of every number of intermediate.conv1d",
@@ -251,18 +243,20 @@ EQUATIONS: dict[str, dict[str, Function]] = {
             "layer_norm": FIXED_EPSILON,
         }),
         "pool": (PRE_TRAINING, POOL),
-        "masked_lm_head": (PRE_TRAINING, MASKED_LM),
+        "masked_lm_head": (PRE_TRAINING, {**MASKED_LM, **DECODER}),
     },
     # ---- model/heads.py --------------------------------------------------------------------
     "model/heads.py": {
-        "__call__": ("", {
+        "finish": ("", {
             "logits": "the score of each text, the N of a question in one row",
             "start_logits": "the first of the two numbers of each token",
             "end_logits": "the second of the two numbers of each token",
+        }),
+        "loss": ("", {
             "cross_entropy.logits": "the logits of all tokens in one column",
             "cross_entropy.labels": "the labels, with those of all tokens on one axis",
             "mean_squared_error.labels": "the labels, as numbers",
-            "binary_cross_entropy.labels": "the labels, as shares from 0 to 1",
+            "binary_cross_entropy.labels": "the labels, as probabilities from 0 to 1",
         }),
     },
 }  # fmt: skip

@@ -160,6 +160,7 @@ class Call:
 
     frame: FrameType
     caller: Call | None
+    line: int  # of its def
     scope: str  # what stands before the names that are assigned in it
     module: str | None  # the path of its parameters, if these are not its caller's
     statement: ast.stmt | None = None  # the one that runs now
@@ -172,9 +173,8 @@ class Call:
     @property
     def place(self) -> tuple[str, str, int]:
         """The function, its file and the first line of the statement that runs now."""
-        code, line = self.frame.f_code, self.frame.f_lineno
-        if self.statement is not None:
-            line = self.statement.lineno
+        code = self.frame.f_code
+        line = self.line if self.statement is None else self.statement.lineno
         return code.co_name, file_in_package(code.co_filename), line
 
 
@@ -243,7 +243,8 @@ class Recorder:
             scope, module = own, own if own not in (scope, self.body) else None
         elif not is_method:
             scope = joined(scope, frame.f_code.co_name)
-        call = self.calls[frame] = Call(frame, caller, scope, module)
+        definition = self.statements[frame.f_code.co_filename][frame.f_code.co_firstlineno]
+        call = self.calls[frame] = Call(frame, caller, definition.lineno, scope, module)
         if isinstance(values.get("p"), params.Node):
             call.arguments["p"] = params.path(values["p"])
         for name, value in values.items():

@@ -121,7 +121,7 @@ def add_comment(
         raise ValueError(f"{where}: an arrow on an assignment")
     (target,) = assignment.targets
     targets = target.elts if isinstance(target, ast.Tuple) else [target]
-    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    names = [t.id for t in targets if isinstance(t, ast.Name) and t.id != "_"]
     if len(inputs) == 1:
         inputs *= len(names)  # one shape for each of the names
     if len(inputs) != len(names):

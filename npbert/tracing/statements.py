@@ -22,7 +22,8 @@ def statements_of(file: str) -> dict[int, ast.stmt]:
         if isinstance(node, ast.stmt):
             body = getattr(node, "body", None)
             last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
-            for line in range(node.lineno, last + 1):
+            decorators = getattr(node, "decorator_list", [])
+            for line in range(min([node.lineno, *(d.lineno for d in decorators)]), last + 1):
                 found[line] = node
     return found
 

@@ -244,7 +244,7 @@ def test_scores_that_are_not_masked():
 
 def test_a_view_that_is_wrong_is_blamed_itself():
     given = port()
-    name = f"{LAYER}.attention.self.attend.query"
+    name = f"{LAYER}.attention.self.queries"
     given[f"padded/{name}"] = given[f"padded/{name}"] + 1
     report = check_kit(kit(), given)
     assert [blame.row.name for blame in report.blames] == [name]

@@ -216,7 +216,7 @@ def test_an_edit_that_does_not_fit_is_an_error(edit):
 
 def test_methods_can_be_edited():
     edit = Edit(
-        "heads.QuestionAnswering.__call__", "logits[..., 0], logits", "logits[..., 1], logits"
+        "heads.QuestionAnswering.finish", "logits[..., 0], logits", "logits[..., 1], logits"
     )
     model = make_model("Bert", "ForQuestionAnswering")
     right = model(input_ids=[[1, 2, 3]])

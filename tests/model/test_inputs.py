@@ -201,13 +201,13 @@ def test_labels(model, labels, message):
     ],
 )
 def test_checks_come_before_any_work(model, monkeypatch, call):
-    def body(self, inputs):
-        raise AssertionError("the body ran")
+    def encoder(*arguments):
+        raise AssertionError("the encoder ran")
 
-    monkeypatch.setattr(type(model), "body", body)
+    monkeypatch.setattr(type(model), "encoder", encoder)
     with pytest.raises(ValueError):
         model(**call)
-    with pytest.raises(AssertionError, match="the body ran"):
+    with pytest.raises(AssertionError, match="the encoder ran"):
         model([[2, 1]])
 
 
@@ -550,13 +550,13 @@ def test_choices_are_sentences():
     ],
 )
 def test_labels_are_checked_before_any_work(monkeypatch, head, call):
-    def body(self, inputs):
-        raise AssertionError("the body ran")
+    def encoder(*arguments):
+        raise AssertionError("the encoder ran")
 
     model = with_head(head)
-    monkeypatch.setattr(type(model), "body", body)
+    monkeypatch.setattr(type(model), "encoder", encoder)
     ids = CHOICES if head == "ForMultipleChoice" else IDS
     with pytest.raises(ValueError):
         model(ids, **call)
-    with pytest.raises(AssertionError, match="the body ran"):
+    with pytest.raises(AssertionError, match="the encoder ran"):
         model(ids)

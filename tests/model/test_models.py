@@ -34,10 +34,10 @@ HEADS = {
         "cls.predictions.bias",
     ],
     ConvBertForMaskedLM: [
-        "generator_predictions.LayerNorm.weight",
-        "generator_predictions.LayerNorm.bias",
         "generator_predictions.dense.weight",
         "generator_predictions.dense.bias",
+        "generator_predictions.LayerNorm.weight",
+        "generator_predictions.LayerNorm.bias",
         "generator_lm_head.bias",
     ],
 }
@@ -151,7 +151,7 @@ def test_configuration_of_another_kind(config, given):
 
 
 def test_a_seed_that_is_none():
-    with pytest.raises(ValueError, match="seed is -1, expected a whole number from 0 on"):
+    with pytest.raises(ValueError, match="seed is -1, expected a non-negative integer"):
         BertModel(BERT, seed=-1)
 
 
@@ -465,8 +465,8 @@ def test_a_bare_body_is_given_a_random_head(tmp_path, cls, dtype):
     model, message = load_with_one_warning(cls, tmp_path, dtype=dtype, seed=3)
     assert model.newly_initialized == HEADS[cls]
     assert message == (
-        f"{tmp_path}: {cls.__name__} was initialised at random, for want of a trained head, "
-        f"in 5 tensors: {', '.join(HEADS[cls])}"
+        f"{tmp_path}: the checkpoint lacks 5 tensors: {', '.join(HEADS[cls])}; {cls.__name__} "
+        "initialised them randomly, and they need training"
     )
     state = model.state_dict()
     shapes = {name: cls.parameter_shapes(body.config)[name] for name in HEADS[cls]}

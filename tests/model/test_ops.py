@@ -221,11 +221,13 @@ def attend_by_definition(query, key, value, mask):
 def test_attend(B, T, H, S, dtype, seed):
     query, key, value = (normal(seed + i, B, H, T, S, dtype=dtype, spread=2) for i in range(3))
     mask = np.random.default_rng(seed).random((B, T)) < 0.7
-    context, probs = ops.attend(query, key, value, ops.mask_bias(mask, dtype))
+    bias = ops.mask_bias(mask, dtype)
+    context, probs, masked_scores = ops.attend(query, key, value, bias)
     wide = (array.astype(np.float64) for array in (query, key, value))
     expected_context, expected_probs = attend_by_definition(*wide, mask)
     assert_close(probs, expected_probs, dtype, ulps=64)
     assert_close(context, expected_context, dtype, ulps=64)
+    np.testing.assert_array_equal(masked_scores, query @ key.swapaxes(-1, -2) / S**0.5 + bias)
 
 
 # ---- activations ---------------------------------------------------------------------------

@@ -252,8 +252,11 @@ def run_choices(name):
     ids = np.random.default_rng(0).integers(0, V, (Q, N, T))
     for head in classes_of(name):
         if issubclass(head, heads.MultipleChoice):
-            projected = dict(summary_use_proj=True) if name.startswith("ConvBert") else {}
-            for options in ({}, projected):
+            summaries = [{}]
+            if name.startswith("ConvBert"):
+                summaries = [{}, *(dict(summary_type=kind) for kind in ("first", "mean"))]
+                summaries.append(dict(summary_use_proj=True))
+            for options in summaries:
                 head(dataclasses.replace(settings, **options))(ids, labels=[0] * len(ids))
 
 

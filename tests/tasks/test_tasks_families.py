@@ -180,7 +180,7 @@ def test_a_checkpoint_without_the_head_is_refused_by_the_names_of_its_tensors(
         call(task, "a", "a", tmp_path)
         return
     head, _ = HEADS[task]
-    expected = getattr(npbert, family + head).optional
+    expected = getattr(npbert, family + head).optional(npbert.AutoConfig.from_pretrained(tmp_path))
     with pytest.raises(ValueError, match=r"has no trained [\w -]+ head; missing: ") as error:
         call(task, "a", "a", tmp_path)
     named = str(error.value).partition("missing: ")[2].split(", ")
@@ -241,7 +241,7 @@ def test_a_checkpoint_with_both_heads_of_pre_training_does_both(tmp_path, family
 
 def test_of_two_heads_only_the_one_in_use_must_be_trained(directories):
     directory = directories("fill_mask", "Bert")
-    with pytest.warns(UserWarning, match="initialised at random"):
+    with pytest.warns(UserWarning, match="initialised them randomly"):
         model = npbert.BertForPreTraining.from_pretrained(directory)
     assert_same(call("fill_mask", "a", "a", model), call("fill_mask", "a", "a", directory))
     with pytest.raises(ValueError, match=r"no trained next sentence head.*seq_relationship"):

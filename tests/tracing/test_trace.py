@@ -49,16 +49,16 @@ ATTENTION = """
 convbert.encoder.layer.0.attention.self.query
 convbert.encoder.layer.0.attention.self.key
 convbert.encoder.layer.0.attention.self.value
-convbert.encoder.layer.0.attention.self.attend.query
-convbert.encoder.layer.0.attention.self.attend.key
-convbert.encoder.layer.0.attention.self.attend.value
+convbert.encoder.layer.0.attention.self.queries
+convbert.encoder.layer.0.attention.self.keys
+convbert.encoder.layer.0.attention.self.values
 convbert.encoder.layer.0.attention.self.attend.scores
 convbert.encoder.layer.0.attention.self.attend.masked_scores
 convbert.encoder.layer.0.attention.self.attend.softmax.exponentials
 convbert.encoder.layer.0.attention.self.attend.probs
 convbert.encoder.layer.0.attention.self.attend.context
 convbert.encoder.layer.0.attention.self.conv_out_layer
-convbert.encoder.layer.0.attention.self.key_conv_attn_layer.padded
+convbert.encoder.layer.0.attention.self.key_conv_attn_layer.depthwise_convolution.padded
 convbert.encoder.layer.0.attention.self.key_conv_attn_layer.span
 convbert.encoder.layer.0.attention.self.key_conv_attn_layer
 convbert.encoder.layer.0.attention.self.matched
@@ -83,7 +83,7 @@ def test_every_quantity_of_a_mixed_attention_in_computing_order():
 
 # What somebody who ports a family asks for, beside the outputs of its modules.
 WANTED = {
-    "Bert": ["embeddings.LayerNorm.x", "encoder.layer.0.wide", "encoder.layer.0.probs"],
+    "Bert": ["embeddings.summed", "encoder.layer.0.wide", "encoder.layer.0.probs"],
     "ConvBert": [
         "encoder.layer.1.attention.self.filters",
         "encoder.layer.1.attention.self.dynamic_convolution.windows",
@@ -95,8 +95,8 @@ WANTED = {
         "encoder.layer.0.output.bottleneck.LayerNorm",
     ],
     "SqueezeBert": [
-        "encoder.layers.0.attention.query.grouped_convolution.rows",
-        "encoder.layers.0.attention.masked_scores",
+        "encoder.layers.0.attention.query.rows",
+        "encoder.layers.0.attention.attend.masked_scores",
         "encoder.layers.0.wide",
     ],
 }
@@ -175,7 +175,7 @@ def test_a_quantity_knows_how_its_function_was_called():
     assert query.arguments == {"x": "bert.embeddings.LayerNorm", "p": query.name}
     assert query.caller[:2] == ("self_attention", "bert.py")
     norm = recorded["bert.embeddings.LayerNorm"]
-    assert norm.function == "layer_norm" and norm.origin[0] == "normalise"
+    assert norm.function == "layer_norm" and norm.line == norm.origin[2]
 
 
 def test_a_layer_is_what_its_outermost_function_returns():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from npbert.golden.mistakes.conditions import count_heads, family_of, has_heads, layers
 from npbert.golden.mistakes.planting import Edit, Mutation, exchanged
 
-ANY, SQUEEZE = "ops.attend", "squeezebert.self_attention"
+ATTEND = "ops.attend"
 SOFTMAX = "probs = softmax(masked_scores)"
 SOFTMAX_OVER_QUERIES = "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)"
 CAUSAL = "((0, 0), (K // 2, K // 2), (0, 0))", "((0, 0), (K - 1, 0), (0, 0))"
@@ -14,54 +14,39 @@ ATTENTION: tuple[Mutation, ...] = (
     Mutation(
         "no_mask",
         "attention that does not mask padding",
-        (
-            Edit(ANY, "masked_scores = scores + bias", "masked_scores = scores + 0"),
-            Edit(SQUEEZE, "masked_scores = scores + mask_bias", "masked_scores = scores + 0"),
-        ),
+        (Edit(ATTEND, "masked_scores = scores + mask_bias", "masked_scores = scores + 0"),),
         when=layers,
     ),
     Mutation(
         "mask_after_softmax",
         "the mask taken after the softmax instead of before it",
-        (
-            Edit(ANY, SOFTMAX, "probs = softmax(scores) * (bias == 0)"),
-            Edit(SQUEEZE, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),
-        ),
+        (Edit(ATTEND, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),),
         when=layers,
         hidden=("exponentials",),
     ),
     Mutation(
         "softmax_over_queries",
         "a softmax of the attention scores over the axis of the queries",
-        (
-            Edit(ANY, SOFTMAX, SOFTMAX_OVER_QUERIES),
-            Edit(SQUEEZE, SOFTMAX, SOFTMAX_OVER_QUERIES),
-        ),
+        (Edit(ATTEND, SOFTMAX, SOFTMAX_OVER_QUERIES),),
         when=layers,
         hidden=("exponentials",),
     ),
     Mutation(
         "no_scale",
         "attention scores that are not divided by the root of the head width",
-        (
-            Edit(ANY, " / math.sqrt(query.shape[-1])", ""),
-            Edit(SQUEEZE, " / math.sqrt(queries.shape[-1])", ""),
-        ),
+        (Edit(ATTEND, " / math.sqrt(query.shape[-1])", ""),),
         when=layers,
     ),
     Mutation(
         "scale_of_all_heads",
         "attention scores divided by the root of the width of all heads together",
-        (
-            Edit(ANY, "query.shape[-1])", "query.shape[1] * query.shape[-1])"),
-            Edit(SQUEEZE, "queries.shape[-1])", "queries.shape[1] * queries.shape[-1])"),
-        ),
+        (Edit(ATTEND, "query.shape[-1])", "query.shape[1] * query.shape[-1])"),),
         when=has_heads,
     ),
     Mutation(
         "scale_before_halving",
         "attention scores divided by the root of a head width that was not halved",
-        (Edit(ANY, "query.shape[-1])", "2 * query.shape[-1])"),),
+        (Edit(ATTEND, "query.shape[-1])", "2 * query.shape[-1])"),),
         # with two heads, that is the width of all heads together
         when=lambda model: (
             family_of(model) == "convbert" and layers(model) and count_heads(model) != 2
@@ -84,14 +69,9 @@ ATTENTION: tuple[Mutation, ...] = (
         "heads merged without their axis being swapped back behind the tokens",
         (
             Edit(
-                ANY,
+                ATTEND,
                 "(probs @ value).swapaxes(1, 2)",
                 "(probs @ value).reshape(key.swapaxes(1, 2).shape)",
-            ),
-            Edit(
-                SQUEEZE,
-                "(probs @ values).swapaxes(1, 2)",
-                "(probs @ values).reshape(keys.swapaxes(1, 2).shape)",
             ),
         ),
         when=has_heads,
@@ -100,10 +80,7 @@ ATTENTION: tuple[Mutation, ...] = (
     Mutation(
         "scores_transposed",
         "attention scores of the keys by the queries instead of the queries by the keys",
-        (
-            Edit(ANY, "query @ key.swapaxes(-1, -2)", "key @ query.swapaxes(-1, -2)"),
-            Edit(SQUEEZE, "queries @ keys.swapaxes(-1, -2)", "keys @ queries.swapaxes(-1, -2)"),
-        ),
+        (Edit(ATTEND, "query @ key.swapaxes(-1, -2)", "key @ query.swapaxes(-1, -2)"),),
         when=layers,
     ),
     Mutation(
@@ -128,8 +105,8 @@ CONVOLUTIONS: tuple[Mutation, ...] = (
     Mutation(
         "taps_reversed",
         "the filters of the span summary from right to left",
-        (Edit("convbert.span_summary", "weight[:, 0].T", "weight[:, 0, ::-1].T"),),
-        when=layers,
+        (Edit("kernels.depthwise_convolution", "weight[:, 0].T", "weight[:, 0, ::-1].T"),),
+        when=lambda model: layers(model) and family_of(model) == "convbert",
     ),
     Mutation(
         "dynamic_convolution_causal",
@@ -140,8 +117,8 @@ CONVOLUTIONS: tuple[Mutation, ...] = (
     Mutation(
         "span_summary_causal",
         "a span summary that looks only backwards",
-        (Edit("convbert.span_summary", *CAUSAL),),
-        when=layers,
+        (Edit("kernels.depthwise_convolution", *CAUSAL),),
+        when=lambda model: layers(model) and family_of(model) == "convbert",
     ),
     Mutation(
         "windows_channel_minor",

@@ -19,9 +19,11 @@ ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
 TANH_GELU = 'activation = ACTIVATIONS["gelu_new"]'
 
 
+DECODER_BIASES = ("cls.predictions.decoder.bias", "generator_lm_head.bias")
+
+
 def without_decoder_bias(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    bias = "generator_lm_head.bias"
-    return {name: 0 * array if name == bias else array for name, array in tensors.items()}
+    return {name: 0 * array if name in DECODER_BIASES else array for name, array in tensors.items()}
 
 
 def in_other_order(name: str) -> Any:
@@ -55,7 +57,7 @@ HEADS: tuple[Mutation, ...] = (
     Mutation(
         "first_token_summed_up",
         "a choice summed up by its first position instead of its last",
-        (Edit("convbert.sequence_summary", "summary_type, x[:, -1]", "summary_type, x[:, 0]"),),
+        (Edit("convbert.sequence_summary", "summary = x[:, -1]", "summary = x[:, 0]"),),
         when=lambda model: (
             isinstance(model, heads.MultipleChoice)
             and getattr(model.config, "summary_type", "last") not in ("first", "mean")
@@ -69,25 +71,20 @@ HEADS: tuple[Mutation, ...] = (
             Edit("mobilebert.masked_lm_head", ACTIVATION, TANH_GELU),
             Edit("squeezebert.masked_lm_head", ACTIVATION, TANH_GELU),
             Edit("convbert.masked_lm_head", "gelu(linear", 'ACTIVATIONS["gelu_new"](linear'),
-            Edit("convbert.classification_head", "[config.hidden_act]", '["gelu_new"]'),
+            Edit("convbert.classification_head", ACTIVATION, TANH_GELU),
         ),
         when=activates_in_head,
     ),
     Mutation(
         "no_decoder_bias",
         "scores of word pieces without the bias of the decoder",
-        (
-            Edit("bert.masked_lm_head", " + p.decoder.bias", ""),
-            Edit("squeezebert.masked_lm_head", " + p.decoder.bias", ""),
-            Edit("mobilebert.masked_lm_head", " + p.decoder.bias", ""),
-        ),
-        parameters=without_decoder_bias,  # ConvBERT's head has no line of its own for it
+        parameters=without_decoder_bias,
         when=fills_masks,
     ),
     Mutation(
         "decoder_without_dense",
         "scores of word pieces by the word embeddings alone, without the part of `dense`",
-        (Edit("mobilebert.masked_lm_head", "by_embedding + by_dense", "by_embedding"),),
+        (Edit("mobilebert.masked_lm_head", "by_embedding + by_dense", "by_embedding + 0"),),
         when=lambda model: (
             fills_masks(model) and model.config.embedding_size < model.config.hidden_size
         ),

@@ -32,7 +32,7 @@ EMBEDDINGS: tuple[Mutation, ...] = (
         (
             Edit("bert.embeddings", "words + types + positions", "words + positions"),
             Edit("convbert.embeddings", "words + positions + types", "words + positions"),
-            Edit("mobilebert.embeddings", "wide + positions + types", "wide + positions"),
+            Edit("mobilebert.embeddings", "full + positions + types", "full + positions"),
             Edit("squeezebert.embeddings", "words + positions + types", "words + positions"),
         ),
     ),
@@ -42,7 +42,7 @@ EMBEDDINGS: tuple[Mutation, ...] = (
         (
             Edit("bert.embeddings", "words + types + positions", "words + types"),
             Edit("convbert.embeddings", "words + positions + types", "words + types"),
-            Edit("mobilebert.embeddings", "wide + positions + types", "wide + types"),
+            Edit("mobilebert.embeddings", "full + positions + types", "full + types"),
             Edit("squeezebert.embeddings", "words + positions + types", "words + types"),
         ),
     ),
@@ -75,7 +75,7 @@ NORMS: tuple[Mutation, ...] = (
     Mutation(
         "epsilon_1e-5",
         "a layer norm with epsilon 1e-5",
-        (Edit("ops.normalise", "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-5)"),),
+        (Edit("ops.layer_norm", "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-5)"),),
         when=lambda model: (
             normalises(model)
             and bool({model.config.layer_norm_eps, fixed_epsilon(model)} - {1e-5, None})
@@ -85,7 +85,7 @@ NORMS: tuple[Mutation, ...] = (
         "epsilon_from_config",
         "a layer norm that takes epsilon from the config where the model fixes it",
         (
-            Edit("squeezebert.layer", "ENCODER_EPS", "config.layer_norm_eps"),
+            Edit("squeezebert.layer", "eps = ENCODER_EPS", "eps = config.layer_norm_eps"),
             Edit("squeezebert.feed_forward", "ENCODER_EPS", "config.layer_norm_eps"),
             Edit("mobilebert.embeddings", "DEFAULT_EPS", "config.layer_norm_eps"),
             Edit("mobilebert.layer", "DEFAULT_EPS", "config.layer_norm_eps"),
@@ -100,7 +100,7 @@ NORMS: tuple[Mutation, ...] = (
         "a layer norm whose variance is divided by D - 1",
         (
             Edit(
-                "ops.normalise",
+                "ops.layer_norm",
                 "(centred * centred).mean(axis=-1, keepdims=True)",
                 "(centred * centred).sum(axis=-1, keepdims=True) / (x.shape[-1] - 1)",
             ),
@@ -139,14 +139,14 @@ MAPS: tuple[Mutation, ...] = (
         "the matrices of grouped maps read the other way round",
         (
             Edit(
-                "convbert.grouped_linear",
+                "kernels.grouped_linear",
                 "groups @ p.weight",
                 "groups @ p.weight.reshape(G, -1, group_width).swapaxes(1, 2)",
             ),
             Edit(
                 "kernels.grouped_convolution",
-                "weight.reshape(G, -1, group_width)",
-                "weight.reshape(G, group_width, -1).swapaxes(1, 2)",
+                "p.weight.reshape(G, -1, group_width)",
+                "p.weight.reshape(G, group_width, -1).swapaxes(1, 2)",
             ),
         ),
         when=lambda model: (
@@ -184,34 +184,22 @@ LAYERS: tuple[Mutation, ...] = (
     Mutation(
         "residual_of_layer_input",
         "a feed-forward network that is added to the layer's input, not to what attention gave",
-        (
-            Edit("bert.feed_forward", "p, config):", "p, config, entered):"),
-            Edit("bert.feed_forward", "x + narrow", "entered + narrow"),
-            Edit("bert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
-            Edit("bert.layer", "feed_forward(x, p, config)", "feed_forward(x, p, config, entered)"),
-            Edit("convbert.feed_forward", "p, config):", "p, config, entered):"),
-            Edit("convbert.feed_forward", "x + narrow", "entered + narrow"),
-            Edit("convbert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
-            Edit(
-                "convbert.layer",
-                "feed_forward(x, p, config)",
-                "feed_forward(x, p, config, entered)",
-            ),
-            Edit("squeezebert.feed_forward", "p, config):", "p, config, entered):"),
-            Edit("squeezebert.feed_forward", "x + narrow", "entered + narrow"),
-            Edit("squeezebert.layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
-            Edit(
-                "squeezebert.layer",
-                "feed_forward(x, p, config)",
-                "feed_forward(x, p, config, entered)",
-            ),
+        tuple(
+            Edit(f"{family}.{function}", old, new)
+            for family in ("bert", "convbert", "squeezebert")
+            for function, old, new in (
+                ("feed_forward", "p, config):", "p, config, entered):"),
+                ("feed_forward", "x + narrow", "entered + narrow"),
+                ("layer", "x = layer_norm(x +", "entered, x = x, layer_norm(x +"),
+                ("layer", "feed_forward(x, p, config)", "feed_forward(x, p, config, entered)"),
+            )
         ),
         when=layers,
     ),
     Mutation(
         "residual_of_shared_bottleneck",
         "attention added to the bottleneck of query and key instead of the other one",
-        (Edit("mobilebert.layer", "norm(narrow + gathered,", "norm(shared + gathered,"),),
+        (Edit("mobilebert.layer", "norm(narrow + projected,", "norm(shared + projected,"),),
         when=of_mobilebert(has_bottlenecks),
     ),
     Mutation(

@@ -67,7 +67,7 @@ def sections_of(steps: list[Step]) -> list[str]:
         above = END if step.caller is None else found[step.caller]
         if layer:
             found.append(layer.group(1))
-        elif step.function == "body":
+        elif step.function == "encoder":
             found.append(START)
         else:
             found.append(above)

@@ -94,9 +94,8 @@ class Lister(Recorder):
         code = frame.f_code
         # Arguments may make quantities, and these want the number of the step.
         self.numbers[frame] = number = len(self.steps)
-        self.steps.append(
-            Step(code.co_name, file_in_package(code.co_filename), code.co_firstlineno, "", None, 0)
-        )
+        line = self.statements[code.co_filename][code.co_firstlineno].lineno  # of the def
+        self.steps.append(Step(code.co_name, file_in_package(code.co_filename), line, "", None, 0))
         super().enter(frame, values, is_method)
         call, step = self.calls[frame], self.steps[number]
         step.scope = call.module or call.scope

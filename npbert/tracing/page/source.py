@@ -20,7 +20,7 @@ SHAPE = re.compile(r"^#\s*(?:->\s*)?(?:\d+ x )?\[.*\]")  # a comment that gives 
 
 
 def function_source(file: str, first: int) -> dict[str, Any]:
-    """Return the function whose `def`, or first decorator, is on a line of a file of the package.
+    """Return the function whose `def` is on a line of a file of the package.
 
     name, file, first   what it is called and where it begins
     lines               its lines as HTML, without the indentation that all of them have
@@ -52,13 +52,9 @@ def function_source(file: str, first: int) -> dict[str, Any]:
 
 @functools.cache
 def functions_of(path: str) -> dict[int, ast.FunctionDef]:
-    """Return the functions of a file by their first line, decorators included."""
-    found = {}
-    for node in ast.walk(ast.parse(Path(path).read_text("utf-8"))):
-        if isinstance(node, ast.FunctionDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            found[first] = node
-    return found
+    """Return the functions of a file by the line of their `def`."""
+    nodes = ast.walk(ast.parse(Path(path).read_text("utf-8")))
+    return {node.lineno: node for node in nodes if isinstance(node, ast.FunctionDef)}
 
 
 @functools.cache
