@@ -1,7 +1,7 @@
 """npbert/compiled: every twin, whichever there are, held to its definition in every family's calls.
 
-The arguments are those with which small models of all families call the operations. What the
-definitions themselves compute is held to loops in test_ops.py, test_activations.py, test_kernels.py.
+The arguments are those with which small models of all families call the operations. What is
+computed is held to loops in tests/model/test_ops.py, test_activations.py and test_kernels.py.
 """
 
 import functools
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from operations import FILES, LAYOUTS, VERSIONS, call
 from small_models import HEADS, inputs_for, small_model
-from versions import FILES, LAYOUTS, VERSIONS, call
 
 from npbert.activations import ACTIVATIONS
 from npbert.compiled import backend

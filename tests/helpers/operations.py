@@ -1,19 +1,22 @@
-"""The versions of an operation: its definition, and its twin as numba, threads and Python run it."""
+"""Operations in every version, arguments for them, and the comparison with a definition."""
 
-import contextlib
 import importlib.util
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from npbert import activations, kernels, ops
 from npbert.compiled import backend, threads
 from npbert.model.params import Node
 
 VERSIONS = ["plain", "twin", "twin in 3 parts", "twin in Python"]
+DTYPES = ["float64", "float32"]
+EPS = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
 FILES = [ops, activations, kernels]  # whose operations may have a twin
 
-versions = pytest.mark.parametrize("version", VERSIONS)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+each_version = pytest.mark.parametrize("version", VERSIONS)
 
 
 def call(operation, version, *arguments):
@@ -86,3 +89,21 @@ def strided(array):
 
 
 LAYOUTS = [contiguous, read_only, strided]
+
+
+layouts = st.sampled_from(LAYOUTS)
+dtypes = st.sampled_from(DTYPES)
+seeds = st.integers(0, 2**32 - 1)
+
+
+# ---- results -------------------------------------------------------------------------------
+
+
+def assert_close(got, expected, dtype, ulps=8, scale=None):
+    """Assert the dtype, and that got is within some units in the last place of the scale.
+
+    The scale is the largest value expected, or 1, where no other is given.
+    """
+    assert got.dtype == dtype and got.shape == expected.shape
+    scale = max(1.0, np.abs(expected).max()) if scale is None else scale
+    assert (np.abs(got.astype(np.float64) - expected) <= ulps * EPS[dtype] * scale).all()
