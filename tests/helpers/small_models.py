@@ -33,7 +33,12 @@ SIZES = dict(
 OF_FAMILY = {
     "Bert": {},
     "ConvBert": dict(embedding_size=4, conv_kernel_size=3, num_groups=3),
-    "MobileBert": dict(embedding_size=5, intra_bottleneck_size=6, num_feedforward_networks=2),
+    "MobileBert": dict(
+        embedding_size=5,
+        intra_bottleneck_size=8,
+        num_feedforward_networks=2,
+        initializer_range=0.2,  # it has no norms that would keep its hidden states from growing
+    ),
     "SqueezeBert": dict(intermediate_groups=2, output_groups=3),
 }
 
@@ -41,7 +46,7 @@ IDS = np.array([[2, 3, 4, 5], [6, 7, 8, 0]])
 MASK = np.array([[1, 1, 1, 1], [1, 1, 1, 0]])
 
 each_family = pytest.mark.parametrize("family", HEADS)
-each_head = pytest.mark.parametrize("family, head", ALL_HEADS)
+each_head = pytest.mark.parametrize("family, head", [c for c in ALL_HEADS if c[1] != "Model"])
 
 
 def small_config(family, **options):
