@@ -58,8 +58,13 @@ def small_config(family, **options):
 
 
 def small_model(family, head="Model", seed=0, dtype=np.float64, **options):
-    """Return a model in which no bias is 0 and no norm is 1, so that a lost one shows."""
-    model = getattr(npbert, family + head)(small_config(family, **options), seed, dtype)
+    """Return a model of these sizes, its parameters all random."""
+    model_class = getattr(npbert, family + head)
+    return randomise(model_class(small_config(family, **options), seed, dtype), seed)
+
+
+def randomise(model, seed=0):
+    """Let no bias of a model be 0 and no norm 1, so that a lost one shows; return the model."""
     rng = np.random.default_rng(seed)
     for array in {id(array): array for array in model.state_dict().values()}.values():  # ties once
         array += rng.normal(0, 0.3, array.shape)
