@@ -46,7 +46,7 @@ def normal_cdf(x):  # [...] -> [...]
     return np.where(x > 0, 1 - tail, tail)
 
 
-@operation  # its twin: npbert/compiled/activations.py
+@operation()  # its twin: npbert/compiled/activations.py
 def gelu(x):
     """Weight x by the probability that a normal variable lies below it (Hendrycks and Gimpel 2016).
 

@@ -39,9 +39,9 @@ def embeddings(inputs, p, config):  # -> [B, T, D]
     words = inputs.inputs_embeds  # [B, T, D]
     if words is None:
         words = p.word_embeddings.weight[inputs.input_ids]  # [B, T, D]
-    types = p.token_type_embeddings.weight[inputs.token_type_ids]  # [B, T, D]
     positions = p.position_embeddings.weight[inputs.position_ids]  # [B, T, D] or [1, T, D]
-    # Other families add the positions first; sums of floats depend on the order.
+    types = p.token_type_embeddings.weight[inputs.token_type_ids]  # [B, T, D]
+    # In the other families the reference adds the positions first, and rounding shows it.
     summed = words + types + positions  # [B, T, D]
     return layer_norm(summed, p.LayerNorm, config.layer_norm_eps)
 

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from npbert.compiled.backend import operation
 
 
+@operation(has_twin=False, tokens=((1, None), (1,)))
 def depthwise_convolution(x, weight):  # [B, T, D], [D, 1, K] -> [B, T, D]
     """Convolve over the text, each channel by a filter of its own; zeros stand past both ends.
 
@@ -25,7 +26,7 @@ def depthwise_convolution(x, weight):  # [B, T, D], [D, 1, K] -> [B, T, D]
     return sum(padded[:, k : k + T] * taps[k] for k in range(K))
 
 
-@operation  # its twin: npbert/compiled/kernels.py
+@operation(tokens=((1, 1), (1,)))  # its twin: npbert/compiled/kernels.py
 def dynamic_convolution(values, filters):  # [B, T, A], [B, T, H, K] -> [B, T, H, S]
     """Mix every token's K neighbours with weights of its own, one set of weights for each head.
 
@@ -49,7 +50,7 @@ def grouped_linear(x, p):  # [..., I] -> [..., O]
     return mapped.reshape(*x.shape[:-1], -1) + p.bias
 
 
-@operation  # its twin: npbert/compiled/kernels.py
+@operation()  # its twin: npbert/compiled/kernels.py
 def grouped_convolution(x, p):  # [..., I] -> [..., O]
     """Convolve over the text, one token wide, each of G groups of channels by filters of its own.
 

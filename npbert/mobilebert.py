@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from npbert.activations import ACTIVATIONS
+from npbert.compiled.backend import operation
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import MobileBertConfig
 from npbert.model.heads import (
@@ -61,6 +62,7 @@ def norm(x, p, config, eps):  # [...] -> [...]
 # ---- embeddings (section 3.4) --------------------------------------------------------------
 
 
+@operation(has_twin=False, tokens=((1,), (1,)))
 def trigrams(words):  # [B, T, E] -> [B, T, 3*E]
     """Concatenate the embeddings of the next token, the token itself and the previous token.
 

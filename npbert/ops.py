@@ -22,7 +22,7 @@ def linear(x, p):  # [..., I] -> [..., O]
     return x @ p.weight.T + p.bias
 
 
-@operation  # its twin: npbert/compiled/ops.py
+@operation()  # its twin: npbert/compiled/ops.py
 def layer_norm(x, p, eps):  # [..., D] -> [..., D]
     """Give every vector mean 0 and variance 1, then scale and shift (Ba et al. 2016, eq. 4)."""
     centred = x - x.mean(axis=-1, keepdims=True)  # [..., D]
@@ -61,6 +61,7 @@ def split_heads(x, H):  # [B, T, D] -> [B, H, T, S]
     return x.reshape(B, T, H, -1).swapaxes(1, 2)
 
 
+@operation(has_twin=False, tokens=((2, 2, 2, None), (1, None, None)))
 def attend(query, key, value, mask_bias):  # -> [B, T, H, S], [B, H, T, T], [B, H, T, T]
     """Mix the values of all tokens, weighted by how well each key matches each query.
 

@@ -1,6 +1,7 @@
 """The fast versions of operations, compiled by numba, and the switch that chooses them.
 
     backend.py      the switch: `operation` marks a definition that has a twin here
+    texts.py        texts of any lengths in one batch: operations that mix tokens, text by text
     threads.py      how a twin shares its work between threads
     ops.py activations.py kernels.py    the twins, in a file and under a name like the definition's
 

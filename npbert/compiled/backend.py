@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
+from npbert.compiled.texts import Axes, current_runs, text_by_text
+
 BACKENDS = ("auto", "numpy", "numba")
 
 _chosen: str | None = None  # by set_backend; None leaves it to the environment
@@ -96,24 +98,43 @@ class Operation:
     """A function with two versions: its definition, `plain`, and the twin of the same name.
 
     The twin of npbert.ops.softmax is npbert.compiled.ops.softmax.
+
+    has_twin  False for a definition without a twin
+    tokens    the token axes of the arguments and of the results, of an operation that mixes tokens:
+              in a batch of texts without padding it is called text by text
     """
 
-    def __init__(self, plain: Callable[..., Any]):
+    def __init__(
+        self,
+        plain: Callable[..., Any],
+        has_twin: bool = True,
+        tokens: tuple[Axes, Axes] | None = None,
+    ):
         functools.update_wrapper(self, plain)
-        self.plain = plain
+        self.plain, self.has_twin, self.tokens = plain, has_twin, tokens
         OPERATIONS.append(self)
 
     @functools.cached_property
     def twin(self) -> Callable[..., Any]:
+        if not self.has_twin:
+            return self.plain
         room = self.plain.__module__.rpartition(".")[2]
         return getattr(importlib.import_module(f"npbert.compiled.{room}"), self.plain.__name__)
 
     def __call__(self, *arguments: Any) -> Any:
-        if get_backend() == "numpy":
-            return self.plain(*arguments)
-        return self.twin(*arguments)
+        version = self.plain if get_backend() == "numpy" else self.twin
+        if self.tokens and current_runs():
+            return text_by_text(version, arguments, *self.tokens)
+        return version(*arguments)
 
 
-def operation(definition: Function) -> Function:
-    """Mark a definition that has a compiled twin in npbert/compiled, in a file of the same name."""
-    return cast(Function, Operation(definition))
+def operation(has_twin: bool = True, tokens: tuple[Axes, Axes] | None = None) -> Any:
+    """Mark a definition that has a compiled twin in npbert/compiled, in a file of the same name.
+
+    `@operation()`; the arguments are those of `Operation`.
+    """
+
+    def mark(definition: Function) -> Function:
+        return cast(Function, Operation(definition, has_twin, tokens))
+
+    return mark

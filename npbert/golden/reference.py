@@ -32,7 +32,7 @@ ELSEWHERE = {
     r"(.*)\.transform": r"\1.transformed",
     r"(.*)\.transform\.transform_act_fn": r"\1.activated",
     r"(.*)\.decoder": r"\1",
-    r"(.*)\.attention\.softmax": r"\1.attention.probs",
+    r"(.*)\.attention\.softmax": r"\1.attention.attend.probs",
     r"(.*)\.attention\.matmul_qkv": r"\1.attention.context",
     r"(.*)pooler\.activation": r"\1pooler",
     r"(.*)pooler": r"\1pooled",  # MobileBERT's, which need not have parameters

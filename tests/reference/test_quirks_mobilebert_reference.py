@@ -302,7 +302,8 @@ def test_scores_are_of_the_word_embeddings_and_of_channels_that_dense_adds(monke
     assert p.cls.predictions.decoder.weight is p.mobilebert.embeddings.word_embeddings.weight
     stacked = np.concatenate([p.cls.predictions.decoder.weight.T, p.cls.predictions.dense.weight])
     h = np.random.default_rng(0).standard_normal((2, 3, 24))
-    monkeypatch.setattr(mobilebert, "linear", lambda x, p: x)
+    linear, dense = mobilebert.linear, p.cls.predictions.transform.dense
+    monkeypatch.setattr(mobilebert, "linear", lambda x, p: x if p is dense else linear(x, p))
     monkeypatch.setattr(mobilebert, "layer_norm", lambda x, p, eps: x)
     settings = config.MobileBertConfig(hidden_size=24, embedding_size=10, hidden_act="linear")
     got = mobilebert.masked_lm_head(h, p.cls.predictions, settings)
