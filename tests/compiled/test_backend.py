@@ -163,6 +163,13 @@ def test_a_pass_runs_on_what_it_was_begun_with(fake_numba, operation):
     assert operation(1) == ("twin", 1)
 
 
+def test_without_a_twin_the_definition_runs_everywhere(fake_numba, operation):
+    operation.has_twin = False
+    for name in ("numpy", "numba"):
+        set_backend(name)
+        assert operation(1) == ("plain", 1)
+
+
 def test_every_operation_is_registered_once(operation):
     assert backend.OPERATIONS == [operation]
 

@@ -7,6 +7,7 @@ computed is held to loops in tests/model/test_ops.py, test_activations.py and te
 import functools
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,12 @@ TOLERANCES = {"float64": 1e-14, "float32": 1e-5}  # relative to the largest valu
 HUGE = 1e30  # and beyond: what the mask has swallowed
 # Odd sizes, so that no tile and no vector of numbers comes out even; and the smallest.
 SIZES = [
-    dict(hidden_size=36, num_attention_heads=6, intermediate_size=66, num_hidden_layers=1),
+    dict(hidden_size=36, num_attention_heads=4, intermediate_size=66, num_hidden_layers=1),
     dict(hidden_size=12, num_attention_heads=2, intermediate_size=6, num_hidden_layers=1),
 ]
+WITH_TWIN = [operation for operation in OPERATIONS if operation.has_twin]
 each_operation = pytest.mark.parametrize(
-    "operation", OPERATIONS, ids=lambda operation: operation.__name__
+    "operation", WITH_TWIN, ids=lambda operation: operation.__name__
 )
 
 
@@ -110,7 +112,8 @@ def test_a_twin_stands_under_its_name_and_says_why_it_is_fast(operation):
     file = definition.__module__.replace(".", "/") + ".py"
     twins = f"npbert/compiled/{Path(file).name}"
     assert twin.__module__.replace(".", "/") + ".py" == twins
-    assert inspect.getsource(definition).startswith(f"@operation  # its twin: {twins}\n")
+    line, _, _ = inspect.getsource(definition).partition("\n")
+    assert re.fullmatch(rf"@operation\(.*\)  # its twin: {re.escape(twins)}", line)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.__name__)
@@ -122,4 +125,4 @@ def test_no_twin_is_without_its_definition(file):
         for name, function in inspect.getmembers(compiled, inspect.isfunction)
         if function.__module__ == compiled.__name__ and not name.startswith("_")
     }
-    assert twins == {o.__name__ for o in OPERATIONS if o.plain.__module__ == file.__name__}
+    assert twins == {o.__name__ for o in WITH_TWIN if o.plain.__module__ == file.__name__}
