@@ -67,6 +67,7 @@ def in_order(value, path):
 
 def edited(function, edits, **namespace):
     """Return a function of the reference with its text edited; every place must be there."""
+    function = inspect.unwrap(function)  # a decorator's text and names are the function's own
     text = textwrap.dedent(inspect.getsource(function))
     for old, new in edits:
         assert old in text, old

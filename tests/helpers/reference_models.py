@@ -12,11 +12,11 @@ import tempfile
 
 import numpy as np
 import pytest
+from small_models import ALL_HEADS as ALL_HEADS
+from small_models import HEADS as HEADS
 
-import npbert.bert
-import npbert.convbert
-import npbert.mobilebert
-import npbert.squeezebert
+import npbert
+from npbert.compiled.backend import set_backend
 
 torch = pytest.importorskip("torch", reason="needs the extra `reference`")
 transformers = pytest.importorskip("transformers", reason="needs the extra `reference`")
@@ -25,29 +25,6 @@ torch.set_num_threads(1)  # models this small only wait for other threads
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
 
-# Where npbert's classes are. A family is one entry here, and one in each test's table.
-MODULES = {
-    "Bert": npbert.bert,
-    "ConvBert": npbert.convbert,
-    "MobileBert": npbert.mobilebert,
-    "SqueezeBert": npbert.squeezebert,
-}
-
-IN_EVERY_FAMILY = [
-    "Model",
-    "ForMaskedLM",
-    "ForSequenceClassification",
-    "ForMultipleChoice",
-    "ForTokenClassification",
-    "ForQuestionAnswering",
-]
-HEADS = {
-    "Bert": [*IN_EVERY_FAMILY, "ForPreTraining", "ForNextSentencePrediction"],
-    "ConvBert": IN_EVERY_FAMILY,
-    "MobileBert": [*IN_EVERY_FAMILY, "ForPreTraining", "ForNextSentencePrediction"],
-    "SqueezeBert": IN_EVERY_FAMILY,
-}
-ALL_HEADS = [(family, head) for family, heads in HEADS.items() for head in heads]
 SMALL = dict(
     vocab_size=53,
     hidden_size=24,
@@ -73,7 +50,7 @@ FAMILY_SMALL = {
 TOLERANCES = {"float64": 1e-10, "float32": 2e-5}  # relative to the largest value of an array
 
 # Fields of the reference that only a decoder fills.
-DECODER_FIELDS = ("cross_attentions", "past_key_values")
+DECODER_FIELDS = ("cross_attentions", "cache")
 
 
 @dataclasses.dataclass
@@ -111,7 +88,7 @@ def run(model, dtype, **inputs):
 
 
 def npbert_class(family, head):
-    return getattr(MODULES[family], family + head)
+    return getattr(npbert, family + head)
 
 
 def reference_class(family, head):
@@ -475,8 +452,8 @@ def running_on(backend):
     """Run npbert on one backend, and give the choice back to the environment afterwards."""
     if backend == "numba":
         pytest.importorskip("numba", reason="the twins need numba")
-    npbert.compiled.backend.set_backend(backend)
+    set_backend(backend)
     try:
         yield
     finally:
-        npbert.compiled.backend.set_backend(None)
+        set_backend(None)

@@ -94,8 +94,7 @@ PLANTS = {
             "Embeddings", ("embeddings + position_embeddings", "embeddings")
         ),
         "positions_from_one": text(
-            "Embeddings",
-            ("self.position_ids[:, past_key", "self.position_ids.roll(-1, 1)[:, past_key"),
+            "Embeddings", ("self.position_ids[:, ", "self.position_ids.roll(-1, 1)[:, ")
         ),
         **ATTENTION,
         "square_weights_transposed": transpose_squares,

@@ -8,9 +8,9 @@ import pytest
 
 from npbert.activations import ACTIVATIONS
 from npbert.checkpoints import checkpoint
-from npbert.model.config import BertConfig, ConvBertConfig, MobileBertConfig
+from npbert.model.config import BertConfig, ConvBertConfig, MobileBertConfig, SqueezeBertConfig
 
-FAMILIES = [BertConfig, ConvBertConfig, MobileBertConfig]
+FAMILIES = [BertConfig, ConvBertConfig, MobileBertConfig, SqueezeBertConfig]
 families = pytest.mark.parametrize("family", FAMILIES)
 
 

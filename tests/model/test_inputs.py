@@ -4,27 +4,19 @@ import re
 
 import numpy as np
 import pytest
+from small_models import HEADS, each_family, small_model
 
-import npbert
-from npbert.bert import BertForMaskedLM, BertModel
-from npbert.convbert import ConvBertForMaskedLM, ConvBertModel
 from npbert.model import heads
-from npbert.model.config import BertConfig, ConvBertConfig
 
-SIZES = dict(
-    vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
-    max_position_embeddings=6,
-)  # fmt: skip
-BERT = BertConfig(**SIZES)
-CONVBERT = ConvBertConfig(**SIZES, embedding_size=4, conv_kernel_size=3)
+FLOAT32 = dict(dtype=np.float32, max_position_embeddings=6)
 IDS = [[2, 3, 4], [5, 6, 0]]
 MASK = [[1, 1, 1], [1, 1, 0]]
 IGNORED = ", or -100 where it does not count"
 
 
-@pytest.fixture(scope="module", params=[BertForMaskedLM, ConvBertForMaskedLM])
+@pytest.fixture(scope="module", params=HEADS)
 def model(request):
-    return request.param(BERT if request.param is BertForMaskedLM else CONVBERT)
+    return small_model(request.param, "ForMaskedLM", **FLOAT32)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +120,7 @@ def test_masks(model, mask, message):
 
 
 def test_masks_with_four_axes(model):
-    heads = getattr(model.config, "heads", 2)  # ConvBERT keeps one of two
+    heads = model.config.heads  # ConvBERT keeps one of two
     full = f"[2, {heads}, 3, 3]"
     for shape in ([3, 1, 3, 3], [2, 4, 3, 3], [2, 1, 2, 3], [2, 1, 3, 4], [2, 1, 3, 0]):
         message = f"attention_mask has shape {shape}, expected [2, 3], or {full} with any axis 1"
@@ -255,7 +247,7 @@ def test_a_mask_with_four_axes_is_added(model, dtype, smallest):
     model = type(model)(model.config, dtype=dtype)
     bias = np.where(np.array(MASK)[:, None, None], 0.0, smallest)
     expected = model(IDS, MASK).logits
-    for shape in ([2, 1, 1, 3], [2, 1, 3, 3], [2, getattr(model.config, "heads", 2), 3, 3]):
+    for shape in ([2, 1, 1, 3], [2, 1, 3, 3], [2, model.config.heads, 3, 3]):
         got = model(IDS, np.broadcast_to(bias, shape)).logits
         assert got.dtype == dtype
         np.testing.assert_array_equal(got, expected)
@@ -314,18 +306,19 @@ def test_inputs_stay_as_they_were(model, width, dtype):
         np.testing.assert_array_equal(array, before[name], err_msg=name)
 
 
-@pytest.mark.parametrize("body, config", [(BertModel, BERT), (ConvBertModel, CONVBERT)])
-def test_a_body_checks_as_a_head_does(body, config):
+@each_family
+def test_a_body_checks_as_a_head_does(family):
+    body = small_model(family)
     with pytest.raises(ValueError, match=re.escape("input_ids[0, 1] is 20, expected 0 to 19")):
-        body(config)([[1, 20]])
-    assert body.__call__ is heads.Encoder.__call__
+        body([[1, 20]])
+    assert type(body).__call__ is heads.Encoder.__call__
 
 
 # ---- the labels of each head ---------------------------------------------------------------
 
 
 def with_head(head, **options):
-    return getattr(npbert, f"Bert{head}")(BertConfig(**SIZES, **options))
+    return small_model("Bert", head, **FLOAT32, **options)
 
 
 def assert_head_refused(head, message, options=(), **call):
@@ -426,15 +419,13 @@ def test_answer_positions_of_any_integers(dtype):
     assert got == expected and got.dtype == np.float32
 
 
-@pytest.mark.parametrize("family", ["Bert", "ConvBert"])
+@each_family
 @pytest.mark.parametrize("labels", [1, 3])
 def test_question_answering_needs_two_labels(family, labels):
     """One for the start, one for the end: the reference fails, too, when it is called."""
-    sizes = BERT if family == "Bert" else CONVBERT
-    config = type(sizes).from_dict({**sizes.to_dict(), "num_labels": labels})
     message = f"{family}Config: num_labels is {labels}, expected 2 for question answering"
     with pytest.raises(ValueError) as error:
-        getattr(npbert, f"{family}ForQuestionAnswering")(config)
+        small_model(family, "ForQuestionAnswering", num_labels=labels)
     assert str(error.value) == message
 
 
@@ -459,7 +450,7 @@ CHOICES = np.array([[[1, 2, 3], [4, 5, 6]]])  # one question with two choices of
         ),
         (
             {"inputs_embeds": np.zeros((1, 2, 3, 9))},
-            "inputs_embeds has shape [2, 3, 9], expected [sentences, tokens, 8]",
+            "inputs_embeds has shape [2, 3, 9], expected [sentences, tokens, 12]",
         ),
         (
             {"input_ids": CHOICES, "attention_mask": [[1, 1, 1]]},
@@ -487,7 +478,7 @@ CHOICES = np.array([[[1, 2, 3], [4, 5, 6]]])  # one question with two choices of
         ),
         ({}, "expected either input_ids or inputs_embeds, neither given"),
         (
-            {"input_ids": CHOICES, "inputs_embeds": np.zeros((1, 2, 3, 8))},
+            {"input_ids": CHOICES, "inputs_embeds": np.zeros((1, 2, 3, 12))},
             "expected either input_ids or inputs_embeds, both given",
         ),
         (

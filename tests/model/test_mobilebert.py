@@ -5,18 +5,12 @@ import math
 
 import numpy as np
 import pytest
+from small_models import HEADS, IDS, MASK, small_config, small_model
 
 import npbert
 from npbert import mobilebert
 from npbert.model.config import MobileBertConfig
 from npbert.model.outputs import MobileBertForPreTrainingOutput
-
-SIZES = dict(
-    vocab_size=20, hidden_size=12, num_hidden_layers=2, num_attention_heads=2, intermediate_size=6,
-    max_position_embeddings=8, embedding_size=5, intra_bottleneck_size=8, initializer_range=0.5,
-)  # fmt: skip
-IDS = np.array([[2, 3, 4, 5], [6, 7, 8, 0]])
-MASK = [[1, 1, 1, 1], [1, 1, 1, 0]]
 
 # Every way to be a MobileBERT.
 VARIANTS = {
@@ -34,17 +28,15 @@ VARIANTS = {
 variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 
 
+SIZES = dict(num_hidden_layers=2, num_feedforward_networks=4)
+
+
 def settings(**options):
-    return MobileBertConfig(**SIZES | options)
+    return small_config("MobileBert", **SIZES | options)
 
 
-def make(head, seed=0, **options):
-    """Make a random model whose biases and norms are random too, so that a lost one shows."""
-    model = getattr(mobilebert, f"MobileBert{head}")(settings(**options), seed, np.float64)
-    rng = np.random.default_rng(seed)
-    for array in {id(array): array for array in model.state_dict().values()}.values():
-        array += rng.normal(0, 0.2, array.shape)
-    return model
+def make(head, **options):
+    return small_model("MobileBert", head, **SIZES | options)
 
 
 # ---- the configuration ---------------------------------------------------------------------
@@ -205,7 +197,7 @@ def test_scores_are_of_all_channels():
 
 # ---- the models ----------------------------------------------------------------------------
 
-HEADS = {
+SHAPES = {
     "Model": [(2, 4, 12), (2, 12)],
     "ForMaskedLM": [(2, 4, 20)],
     "ForPreTraining": [(2, 4, 20), (2, 2)],
@@ -217,14 +209,14 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", HEADS["MobileBert"])
 @variants
 def test_every_class_runs_and_comes_back_from_its_checkpoint(head, options, tmp_path):
     labels = {} if head in ("ForQuestionAnswering", "ForMultipleChoice") else dict(num_labels=3)
     model = make(head, **options, **labels)
-    ids, mask = (IDS[None], [MASK]) if head == "ForMultipleChoice" else (IDS, MASK)
+    ids, mask = (IDS[None], MASK[None]) if head == "ForMultipleChoice" else (IDS, MASK)
     output = model(ids, mask, output_hidden_states=True, output_attentions=True)
-    assert [array.shape for array in output.to_tuple()[:-2]] == HEADS[head]
+    assert [array.shape for array in output.to_tuple()[:-2]] == SHAPES[head]
     assert [state.shape for state in output.hidden_states] == 3 * [(2, 4, 12)]
     assert [probs.shape for probs in output.attentions] == 2 * [(2, 2, 4, 4)]
     model.save_pretrained(tmp_path)

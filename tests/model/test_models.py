@@ -1,4 +1,4 @@
-"""npbert/models.py: loading, saving, and calling small random models, without the reference."""
+"""npbert/model/base.py: making, loading, saving and calling small models, without the reference."""
 
 import dataclasses
 import json
@@ -9,19 +9,16 @@ import warnings
 
 import numpy as np
 import pytest
+from small_models import randomise, small_config
 
 from npbert.bert import BertForMaskedLM, BertModel
 from npbert.checkpoints import checkpoint, safetensors
 from npbert.convbert import ConvBertForMaskedLM, ConvBertModel
 from npbert.model import params
-from npbert.model.config import BertConfig, ConvBertConfig
+from npbert.model.config import BertConfig
 
-SIZES = dict(
-    vocab_size=20, hidden_size=12, num_hidden_layers=2, num_attention_heads=2, intermediate_size=6,
-    max_position_embeddings=8, initializer_range=0.5,
-)  # fmt: skip
-BERT = BertConfig(**SIZES)
-CONVBERT = ConvBertConfig(**SIZES, embedding_size=4, conv_kernel_size=3, num_groups=3)
+BERT = small_config("Bert", num_hidden_layers=2)
+CONVBERT = small_config("ConvBert", num_hidden_layers=2)
 CONFIGS = {BertModel: BERT, BertForMaskedLM: BERT,
            ConvBertModel: CONVBERT, ConvBertForMaskedLM: CONVBERT}  # fmt: skip
 BODIES = {BertForMaskedLM: BertModel, ConvBertForMaskedLM: ConvBertModel}
@@ -63,11 +60,7 @@ dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 def make(cls, seed=0, dtype=np.float32, **options):
     """Make a random model whose biases and norms are random too, so that a lost one shows."""
-    model = cls(dataclasses.replace(CONFIGS[cls], **options), seed, dtype)
-    rng = np.random.default_rng(seed)
-    for array in {id(array): array for array in model.state_dict().values()}.values():
-        array += rng.normal(0, 0.3, array.shape)
-    return model
+    return randomise(cls(dataclasses.replace(CONFIGS[cls], **options), seed, dtype), seed)
 
 
 def run(model):

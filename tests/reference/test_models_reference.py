@@ -1,6 +1,6 @@
 """The forward passes against the reference: every class, many odd configs and inputs, all outputs.
 
-A family is one entry in HEADS (reference_models.py), one in CONFIGS, THOROUGH and HEADS_SEE.
+A family is one entry in HEADS (small_models.py), one in CONFIGS, THOROUGH and HEADS_SEE.
 """
 
 import functools

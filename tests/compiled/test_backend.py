@@ -1,18 +1,16 @@
-"""npbert/backend.py and npbert/__init__.py: which version runs, and what is imported when."""
+"""npbert/compiled/backend.py: which version of an operation runs, and when numba is imported."""
 
-import os
-import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import npbert
 from npbert import kernels
 from npbert.compiled import backend
-from npbert.compiled.backend import Operation, get_backend, set_backend
+from npbert.compiled.backend import Operation, get_backend, set_backend, using
 
 ROOT = Path(npbert.__file__).parents[1]
 
@@ -47,10 +45,17 @@ def fake_numba(monkeypatch):
 
 
 @pytest.fixture
-def operation():
-    operation = Operation(lambda x: ("plain", x))
-    operation.twin(lambda x: ("twin", x))
-    return operation
+def operation(monkeypatch):
+    """An operation of the file npbert/files.py, whose twin is in npbert/compiled/files.py."""
+
+    def which(x):
+        return "plain", x
+
+    which.__module__ = "npbert.files"
+    twins = types.SimpleNamespace(which=lambda x: ("twin", x))
+    monkeypatch.setitem(sys.modules, "npbert.compiled.files", twins)
+    monkeypatch.setattr(backend, "OPERATIONS", [])
+    return Operation(which)
 
 
 # ---- choosing ------------------------------------------------------------------------------
@@ -132,97 +137,43 @@ def test_the_backend_decides_at_every_call(fake_numba, operation):
         assert operation(1) == (version, 1)
 
 
-def test_a_twin_is_compiled_once_and_only_when_wanted(fake_numba, operation):
+def test_the_file_of_a_twin_is_imported_only_when_it_is_wanted(monkeypatch, fake_numba, operation):
+    twins = sys.modules.pop("npbert.compiled.files")
     set_backend("numpy")
-    operation(1)
-    assert fake_numba.asked == []
+    assert operation(1) == ("plain", 1)
     set_backend("numba")
-    operation(1), operation(2)
-    assert fake_numba.asked == [{"cache": True}]
-
-
-def test_where_no_machine_code_can_be_kept(monkeypatch, fake_numba, operation):
-    def njit(function=None, **options):
-        def refuse(function):
-            raise RuntimeError("cannot cache function: no locator available")
-
-        return refuse if options.get("cache") else function
-
-    monkeypatch.setattr(fake_numba, "njit", njit)
-    set_backend("numba")
+    with pytest.raises(ImportError, match=r"npbert\.compiled\.files"):
+        operation(1)
+    sys.modules["npbert.compiled.files"] = twins
     assert operation(1) == ("twin", 1)
+    assert operation.twin is twins.which
+
+
+def test_a_pass_runs_on_what_it_was_begun_with(fake_numba, operation):
+    set_backend("numba")
+    with using("numpy"):
+        assert (get_backend(), operation(1)) == ("numpy", ("plain", 1))
+        set_backend("numba")  # for passes that begin from now on
+        assert operation(1) == ("plain", 1)
+        with using("numba"):
+            assert operation(1) == ("twin", 1)
+        assert operation(1) == ("plain", 1)
+        with ThreadPoolExecutor(1) as other:  # another thread has not begun anything
+            assert other.submit(operation, 1).result() == ("twin", 1)
+    assert operation(1) == ("twin", 1)
+
+
+def test_without_a_twin_the_definition_runs_everywhere(fake_numba, operation):
+    operation.has_twin = False
+    for name in ("numpy", "numba"):
+        set_backend(name)
+        assert operation(1) == ("plain", 1)
+
+
+def test_every_operation_is_registered_once(operation):
+    assert backend.OPERATIONS == [operation]
 
 
 def test_an_operation_looks_like_its_plain_version():
     assert kernels.dynamic_convolution.__name__ == "dynamic_convolution"
     assert "K neighbours" in kernels.dynamic_convolution.__doc__
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_versions_agree_on_arrays_that_cannot_be_written(dtype):
-    pytest.importorskip("numba")
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(2, 4, 6)).astype(dtype)
-    filters = rng.normal(size=(2, 4, 3, 5)).astype(dtype)
-    values.flags.writeable = filters.flags.writeable = False  # as mapped weights are
-    results = []
-    for name in ("numpy", "numba"):
-        set_backend(name)
-        results.append(kernels.dynamic_convolution(values, filters))
-    assert results[0].dtype == results[1].dtype == dtype
-    np.testing.assert_allclose(*results, rtol=1e-5, atol=1e-5)
-
-
-# ---- imports -------------------------------------------------------------------------------
-
-
-def modules_after(code, **environment):
-    """Return the top-level modules that another process has imported after running `code`."""
-    code += "\nimport sys\nprint(*{name.partition('.')[0] for name in sys.modules})"
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return set(done.stdout.splitlines()[-1].split())
-
-
-EXTRAS = {"torch", "transformers", "tokenizers", "safetensors", "h5py", "tensorflow", "matplotlib",
-          "huggingface_hub", "scipy", "pandas"}  # fmt: skip
-
-
-def test_import_npbert_is_cheap():
-    modules = modules_after("import npbert; dir(npbert)")
-    assert not modules & (EXTRAS | {"numba", "llvmlite", "regex", "numpy"})
-
-
-def test_the_plain_path_never_imports_numba():
-    code = """
-import npbert
-config = npbert.ConvBertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_groups=2,
-    num_attention_heads=2, intermediate_size=8, embedding_size=4, max_position_embeddings=4)
-assert npbert.ConvBertForMaskedLM(config)([[1, 2]]).logits.shape == (1, 2, 9)
-"""
-    modules = modules_after(code, NPBERT_BACKEND="numpy")
-    assert "numpy" in modules and not modules & (EXTRAS | {"numba", "llvmlite", "regex"})
-
-
-@pytest.mark.parametrize("name", npbert.__all__)
-def test_every_public_name_is_there(name):
-    assert callable(getattr(npbert, name)) and name in dir(npbert)
-
-
-def test_a_name_that_is_not():
-    with pytest.raises(AttributeError, match="module 'npbert' has no attribute 'BertModle'"):
-        _ = npbert.BertModle
-    with pytest.raises(ImportError, match="BertModle"):
-        exec("from npbert import BertModle")
-
-
-def test_star_imports_all():
-    names = {}
-    exec("from npbert import *", names)
-    assert names.keys() >= set(npbert.__all__)
