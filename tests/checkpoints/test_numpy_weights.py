@@ -123,7 +123,8 @@ def test_a_size_that_nothing_compresses_to(path):
 
 
 def test_what_is_no_archive(path):
-    np.save(path.open("wb"), np.ones(3))
+    with path.open("wb") as file:
+        np.save(file, np.ones(3))
     assert refusal(path) == "no .npz archive: File is not a zip file"
     path.write_bytes(b"")
     assert refusal(path) == "no .npz archive: File is not a zip file"

@@ -89,6 +89,7 @@ def test_a_damaged_checkpoint_is_one_line_and_status_2(run, checkpoint):
     assert "encoder.layer.1.output.dense.weight: is [16, 32], expected [16, 31]" in err
 
 
+@pytest.mark.filterwarnings("default")  # as outside of the tests: the command prints it
 def test_tensors_without_use_are_one_warning(run, checkpoint):
     file = checkpoint / "model.safetensors"
     safetensors.write(file, safetensors.read(file) | {"discriminator.weight": np.ones(3)})

@@ -8,7 +8,7 @@ from small_models import HEADS, each_family, small_model
 
 from npbert.model import heads
 
-FLOAT32 = dict(dtype=np.float32, max_position_embeddings=6)
+FLOAT32 = dict(dtype=np.float32, max_position_embeddings=6, initializer_range=0.02)
 IDS = [[2, 3, 4], [5, 6, 0]]
 MASK = [[1, 1, 1], [1, 1, 0]]
 IGNORED = ", or -100 where it does not count"
