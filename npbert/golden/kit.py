@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from npbert.auto import FAMILIES
-from npbert.checkpoints import checkpoint, safetensors
-from npbert.checkpoints.safetensors import naming, short
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import modern_names, read_json
+from npbert.checkpoints.files import naming, short
 from npbert.golden.comparing import sample
 from npbert.golden.manifest import Case, Manifest, Tensor, read_manifest
 from npbert.model import params
@@ -59,7 +60,7 @@ class Kit:
         manifest or file, and for arrays that are missing or of another shape than it says.
         """
         directory = Path(directory)
-        values = checkpoint.read_json(directory, MANIFEST)
+        values = read_json(directory, MANIFEST)
         with naming(directory / MANIFEST):
             kit = cls(directory, read_manifest(values))
             kit.weights_path()
@@ -117,7 +118,7 @@ class Kit:
             config = chosen.config_class.from_dict(self.manifest.config)
         path = self.weights_path()
         with naming(path):
-            tensors = checkpoint.modern_names(safetensors.read(path))
+            tensors = modern_names(safetensors.read(path))
             return model_with(chosen, config, tensors, dtype, str(path))
 
     # ---- files ----

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from npbert.checkpoints import checkpoint, safetensors
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import read_json
 from npbert.golden.kit import MANIFEST
 from npbert.golden.manifest import FORMAT
 
@@ -26,7 +27,7 @@ def check_target(directory: Path) -> None:
         return
     found = None
     if (directory / MANIFEST).is_file():
-        found = checkpoint.read_json(directory, MANIFEST).get("format")
+        found = read_json(directory, MANIFEST).get("format")
     if found != FORMAT:
         raise ValueError(f"{directory} holds something else than a golden kit: nothing was written")
 
@@ -49,7 +50,7 @@ def write_kit(
     try:
         for name, arrays in files.items():
             safetensors.write(new / name, arrays)
-        with safetensors.atomic_write(new / MANIFEST) as file:
+        with atomic_write(new / MANIFEST) as file:
             file.write("".join(lines(values)).encode())
         if directory.exists():
             os.replace(directory, old)
