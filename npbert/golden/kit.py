@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from npbert.auto import FAMILIES
-from npbert.checkpoints import checkpoint, safetensors
-from npbert.checkpoints.safetensors import naming, short
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import modern_names, read_json
+from npbert.checkpoints.files import atomic_write, naming, short
 from npbert.golden.comparing import sample
 from npbert.golden.manifest import FORMAT, Case, Manifest, Tensor, read_manifest
 from npbert.model import params
@@ -62,7 +63,7 @@ class Kit:
         manifest or file, and for arrays that are missing or of another shape than it says.
         """
         directory = Path(directory)
-        values = checkpoint.read_json(directory, MANIFEST)
+        values = read_json(directory, MANIFEST)
         with naming(directory / MANIFEST):
             kit = cls(directory, read_manifest(values))
             kit.weights_path()
@@ -120,7 +121,7 @@ class Kit:
             config = chosen.config_class.from_dict(self.manifest.config)
         path = self.weights_path()
         with naming(path):
-            tensors = checkpoint.modern_names(safetensors.read(path))
+            tensors = modern_names(safetensors.read(path))
             return model_with(chosen, config, tensors, dtype, str(path))
 
     # ---- files ----
@@ -207,7 +208,7 @@ def check_target(directory: Path) -> None:
         return
     found = None
     if (directory / MANIFEST).is_file():
-        found = checkpoint.read_json(directory, MANIFEST).get("format")
+        found = read_json(directory, MANIFEST).get("format")
     if found != FORMAT:
         raise ValueError(f"{directory} holds something else than a golden kit: nothing was written")
 
@@ -230,7 +231,7 @@ def write_kit(
     try:
         for name, arrays in files.items():
             safetensors.write(new / name, arrays)
-        with safetensors.atomic_write(new / MANIFEST) as file:
+        with atomic_write(new / MANIFEST) as file:
             file.write("".join(lines(values)).encode())
         if directory.exists():
             os.replace(directory, old)

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 import npbert
-from npbert.checkpoints import safetensors
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.golden import cases as case_files
 from npbert.golden.cases import CaseInputs
@@ -135,7 +134,7 @@ def load(source: str | Path) -> PreTrainedModel:
     directory = checkpoint_directory(source)
     config = npbert.AutoConfig.from_pretrained(directory)
     names = config.other.get("architectures") or [f"{type(config).__name__[:-6]}Model"]
-    with safetensors.naming(directory / "config.json"):
+    with naming(directory / "config.json"):
         chosen = model_class(str(names[0]))
     return chosen.from_pretrained(directory)
 
