@@ -1,13 +1,13 @@
-"""Tokens that are found in a text as they stand, before it is cut: special and added ones.
+"""Special and added tokens: tokens that are found in a text as they stand, before it is cut.
 
-Which ones there are, what ids they get, and where they are found follows the Rust library, its
-oddities included: tests/reference/test_added_tokens_reference.py compares the two.
+Their ids and where they are found follow the Rust library, its oddities included:
+tests/reference/test_added_tokens_reference.py compares the two.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -24,13 +24,14 @@ white_space = re.compile(f"[{WHITE_SPACE}]*")
 class AddedToken:
     """A token that is found in a text as it stands, and how.
 
-    content      what is looked for
-    single_word  only where no part of a word stands beside it
-    lstrip       white space to its left belongs to it
-    rstrip       white space to its right belongs to it
-    normalized   looked for in the normalized text, normalized itself ("New" is found in "RENEWED");
-                 otherwise in the raw text, and before all else. None: unless it is special
-    special      left out by decode(..., skip_special_tokens=True)
+    content      the text to look for
+    single_word  find the token only where no word character stands beside it
+    lstrip       white space to the left belongs to the token
+    rstrip       white space to the right belongs to the token
+    normalized   True: look for the normalized content in the normalized text ("New" is found in
+                 "RENEWED"); False: look in the raw text, before all other stages; None: False for
+                 a special token, True for any other
+    special      decode(..., skip_special_tokens=True) leaves the token out
     """
 
     content: str
@@ -44,7 +45,7 @@ class AddedToken:
     def __post_init__(self) -> None:
         if not isinstance(self.content, str):
             raise ValueError(f"an added token is {self.content!r}, expected a string")
-        self.content.encode("utf-8")  # half a character is a UnicodeEncodeError, a ValueError
+        self.content.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, a ValueError
         object.__setattr__(self, "chosen", self.normalized is not None)
         if self.normalized is None:
             object.__setattr__(self, "normalized", not self.special)
@@ -53,7 +54,7 @@ class AddedToken:
         return self.content
 
     def as_special(self) -> AddedToken:
-        """Return the same token, special, and looked for in the raw text unless told otherwise."""
+        """Return the token as a special one, whose default for `normalized` is False."""
         return replace(self, special=True, normalized=self.normalized if self.chosen else None)
 
     def as_json(self) -> dict[str, Any]:
@@ -65,7 +66,10 @@ OPTIONS = tuple(option.name for option in fields(AddedToken) if option.init)
 
 
 def added_token(token: Any, what: str = "a token", special: bool = False) -> AddedToken:
-    """Return what a caller, or a file, gave for a token as an AddedToken: a string, or options."""
+    """Return a token that a caller or a file gave (a string, a dict of options) as an AddedToken.
+
+    `what` names the token in the ValueError for anything else.
+    """
     if isinstance(token, str):
         return AddedToken(token, special=special)
     if isinstance(token, dict) and isinstance(token.get("content"), str):
@@ -77,27 +81,51 @@ def added_token(token: Any, what: str = "a token", special: bool = False) -> Add
     return token.as_special() if special else token
 
 
-class Finder:
-    """Finds tokens in a text: of those that begin first the longest, none inside another.
+DEEPEST = 16  # levels of groups in a pattern; Python's own limit is about a hundred
 
-    of_text   the tokens by how they are written in the text
-    ignored   the contents of those that are found and then treated like other text
+
+def longest_of(texts: Sequence[str], depth: int = 0) -> str:
+    """Return a pattern that matches the longest of some texts.
+
+    The pattern is a tree: texts that begin alike share a branch, so that the search looks at the
+    few branches that a character leads to, not at thousands of texts one after the other.
+    """
+    if len(texts) == 1 or depth == DEEPEST:
+        return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+    first, last = min(texts), max(texts)  # what these two share, all texts share
+    differing = [place for place, pair in enumerate(zip(first, last)) if len({*pair}) == 2]
+    prefix = first[: differing[0]] if differing else first
+    rests: dict[str, list[str]] = {}  # by their first character
+    for text in texts:
+        rest = text[len(prefix) :]
+        rests.setdefault(rest[:1], []).append(rest)
+    ends_here = rests.pop("", [])
+    branches = [longest_of(group, depth + 1) for group in rests.values()]
+    # Of the branches at most one fits; the empty one, which always fits, is tried last.
+    return f"{re.escape(prefix)}(?:{'|'.join(branches + [''] * bool(ends_here))})"
+
+
+class Finder:
+    """Finds tokens in a text: the leftmost first, of several the longest, none inside another.
+
+    of_text   the tokens by the text that is searched for
+    ignored   contents of tokens that are found and then treated like other text
     """
 
     def __init__(self, of_text: dict[str, AddedToken], ignored: Container[str]) -> None:
         self.of_text = of_text
         self.ignored = ignored
-        longest_first = sorted(of_text, key=len, reverse=True)
         # (?!) matches nowhere.
-        self.pattern = re.compile("|".join(map(re.escape, longest_first)) if of_text else "(?!)")
+        self.pattern = re.compile(longest_of([*of_text]) if of_text else "(?!)")
 
     def __bool__(self) -> bool:
         return bool(self.of_text)
 
     def __call__(self, text: str) -> list[tuple[int, int, AddedToken | None]]:
-        """Return the parts of a text as (start, end, token), with None for what lies between.
+        """Return the parts of a text as (start, end, token); the token of other text is None.
 
-        Parts overlap in one case: a token takes in white space that the next one begins with.
+        Parts overlap in one case: where a token with rstrip takes the white space that the next
+        token begins with.
         """
         parts: list[tuple[int, int, AddedToken | None]] = []
         done = 0
@@ -114,7 +142,7 @@ class Finder:
                 end = end_of_white_space(text, end)
             if done < start:
                 parts.append((done, start, None))
-            if start < end:  # otherwise the token before it has taken it in
+            if start < end:  # otherwise the token before has taken all of it as white space
                 parts.append((start, end, token))
             done = end
         if done != len(text):
@@ -123,12 +151,13 @@ class Finder:
 
 
 def beside_word(text: str, start: int, end: int) -> bool:
-    """Tell whether a part of a word stands right before `start` or right after `end`."""
+    """Tell whether a word character stands right before `start` or right after `end`."""
     neighbours = text[max(0, start - 1) : start] + text[end : end + 1]
     return any(ord(character) in ranges("WORD") for character in neighbours)
 
 
 def end_of_white_space(text: str, start: int) -> int:
+    """Return where the white space that begins at `start` ends."""
     match = white_space.match(text, start)
     return match.end() if match else start
 
@@ -137,47 +166,70 @@ class AddedTokens:
     """The special and added tokens of a vocabulary, their ids, and how they are found.
 
     vocabulary   the tokens that the tokenizer was built with, and their ids
+    text_of_id   what `decode` writes for an id; `add` changes this dict: an added token is written
+                 as its normalized content if it was ever looked for in that form
+    normalize    what the tokenizer does to a text before it looks for added tokens in it
     """
 
-    def __init__(self, vocabulary: dict[str, int]) -> None:
+    def __init__(
+        self,
+        vocabulary: dict[str, int],
+        text_of_id: dict[int, str],
+        normalize: Callable[[str], str],
+    ) -> None:
         self.vocabulary = vocabulary
+        self.text_of_id = text_of_id
+        self.normalize = normalize
         self.id_of: dict[str, int] = {}
         self.token_of_id: dict[int, AddedToken] = {}
-        # Contents that were ever added as special; adding them anew as others does not change it.
+        # Contents that were ever added as special; adding them again as others does not change it.
         self.special: set[str] = set()
+        self.next_id = len(vocabulary)
 
-    def add(self, tokens: Iterable[AddedToken]) -> int:
-        """Add tokens and return how many were new, those already in the vocabulary included.
+    def add(self, tokens: Sequence[AddedToken]) -> int:
+        """Add tokens and return how many were new or changed.
 
-        Tokens that the vocabulary does not have get ids from its size on, or from the highest of
-        a token added before. Where ids have gaps that may be the id of another token.
+        Tokens that the vocabulary lacks get ids from its size on, or from the highest id of an
+        added token on. Where ids have gaps that may be the id of another token. A token of which
+        normalization leaves nothing is a ValueError, and then none is added.
         """
-        added = 0
-        next_id = max(len(self.vocabulary), max(self.id_of.values(), default=-1) + 1)
+        normalized = {
+            token.content: self.normalize(token.content)
+            for token in tokens
+            if token.normalized and token.content
+        }
+        if "" in normalized.values():
+            empty = [content for content, text in normalized.items() if not text]
+            raise ValueError(f"{empty} would be found nowhere: normalization leaves nothing of it")
+        added, next_id = 0, self.next_id
         for token in tokens:
             if token.special and token.content:
                 self.special.add(token.content)
-            known = self.id_of.get(token.content, self.vocabulary.get(token.content))
-            if not token.content or (known is not None and self.token_of_id.get(known) == token):
+            number = self.id_of.get(token.content, self.vocabulary.get(token.content))
+            if not token.content or (number is not None and self.token_of_id.get(number) == token):
                 continue
-            if known is None:
-                known, next_id = next_id, next_id + 1
-            self.id_of[token.content] = known
-            self.token_of_id[known] = token
+            if number is None:
+                number, next_id = next_id, next_id + 1
+            before = self.token_of_id.get(number)
+            self.next_id = max(self.next_id, number + 1)
+            self.id_of[token.content] = number
+            self.token_of_id[number] = token
+            if before is None or before.content != token.content:
+                self.text_of_id[number] = token.content
             added += 1
+        for content, text in normalized.items():
+            self.text_of_id[self.id_of[content]] = text
         return added
 
-    def finders(
-        self, normalize: Callable[[str], str], ignored: Container[str] = ()
-    ) -> tuple[Finder, Finder]:
+    def finders(self, ignored: Container[str] = ()) -> tuple[Finder, Finder]:
         """Return what finds tokens in the raw text, and what finds them in the normalized text."""
         raw: dict[str, AddedToken] = {}
         normalized: dict[str, AddedToken] = {}
-        # Where two tokens are the same when normalized, the reference finds now one and now the
+        # Where two tokens are equal when normalized, the reference finds now one and now the
         # other; here it is the one with the lower id.
         for _, token in sorted(self.token_of_id.items()):
             if token.normalized:
-                normalized.setdefault(normalize(token.content), token)
+                normalized.setdefault(self.normalize(token.content), token)
             else:
                 raw[token.content] = token
         return Finder(raw, ignored), Finder(normalized, ignored)

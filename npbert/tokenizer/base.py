@@ -1,6 +1,6 @@
-"""What a tokenizer does besides cutting a text: rows and batches, directories, its settings.
+"""The tokenizer's call and what belongs to it: rows and batches, padding, reading and saving.
 
-The text itself is cut by a subclass, `BertTokenizer` in tokenizer.py.
+`BertTokenizer`, the subclass in bert_tokenizer.py, says how a text is cut into pieces.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from npbert.tokenizer.arguments import (
     texts_of_rows,
 )
 from npbert.tokenizer.batch_encoding import BatchEncoding, check_tensor_type
-from npbert.tokenizer.encoding import LARGEST_LIMIT, Encoding, Pieces
+from npbert.tokenizer.encoding import LARGEST_LIMIT, Encoding
 from npbert.tokenizer.padding import pad
-from npbert.tokenizer.truncation import truncate
+from npbert.tokenizer.truncation import Pieces, truncate
 from npbert.tokenizer.vocabulary import SETTINGS, Vocabulary
 
 
@@ -37,8 +37,13 @@ class PreTrainedTokenizer(Vocabulary):
     split_special_tokens: bool
     truncation_side: str
 
-    def _cut_into_pieces(self, text: str | list[str], split_special_tokens: bool) -> Pieces:
-        """Cut one text, or one text that came split into words, into word pieces."""
+    def _cut_into_pieces(
+        self, text: str | list[str], split_special_tokens: bool, with_offsets: bool = False
+    ) -> Pieces:
+        """Cut one text, or one text that came split into words, into word pieces.
+
+        with_offsets  whether the offsets will be asked for, so that they are best computed at once
+        """
         raise NotImplementedError
 
     # ---- encoding ----
@@ -117,13 +122,12 @@ class PreTrainedTokenizer(Vocabulary):
         special_ids = self.cls_token_id, self.sep_token_id, self.pad_token_id
         if padding != "do_not_pad" and self.pad_token_id is None:
             raise ValueError(f"padding is {padding!r}, but the tokenizer has no pad_token")
+        how = split_special_tokens, return_offsets_mapping
         rows: list[Encoding] = []
         rooms: dict[bool, int] = {}  # for texts and for pairs, found out when there is one
         for first_text, second_text in with_progress(texts, len(texts), "texts", progress):
-            first = self._cut_into_pieces(first_text, split_special_tokens)
-            second = None
-            if second_text is not None:
-                second = self._cut_into_pieces(second_text, split_special_tokens)
+            first = self._cut_into_pieces(first_text, *how)
+            second = None if second_text is None else self._cut_into_pieces(second_text, *how)
             if truncates:
                 is_pair = second is not None
                 if is_pair not in rooms:
@@ -238,16 +242,27 @@ class PreTrainedTokenizer(Vocabulary):
         special_tokens_mask are filled up; other lists, labels for one, stay as they are. What does
         not fit is a ValueError.
         """
+        check_tensor_type(return_tensors, "return_tensors")
+        side = checked_side(
+            "padding_side", self.padding_side if padding_side is None else padding_side
+        )
+        strategy, _, length = strategies(
+            padding, False, max_length, pad_to_multiple_of, self.model_max_length, verbose
+        )
         return pad(
-            self,
             encoded_inputs,
-            padding,
-            max_length,
+            {
+                self.model_input_names[0]: self.pad_token_id,
+                "special_tokens_mask": 1,
+                "token_type_ids": self.pad_token_type_id,
+            },
+            strategy,
+            length,
             pad_to_multiple_of,
-            padding_side,
+            side,
             return_attention_mask,
             return_tensors,
-            verbose,
+            has_mask="attention_mask" in self.model_input_names,
         )
 
     @property

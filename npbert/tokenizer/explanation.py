@@ -1,7 +1,7 @@
 """What becomes of a text, stage by stage: `tokenizer.explain` and `npbert tokenize`.
 
-Every stage is the plain function, or what the Pipeline has, of that name in tokenizer.py, not the
-faster way that a call takes; in the end the two are held to be equal.
+The stages are those of stages.py, not the faster way that a call takes; the result is compared with
+the call's.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from npbert.terminal import shown, table, underlined
-from npbert.tokenizer import bert_tokenizer as stages
-from npbert.tokenizer.arguments import checked_text
+from npbert.tokenizer.stages import Characters, Pipeline, text_of
 
 if TYPE_CHECKING:
-    from npbert.tokenizer.bert_tokenizer import BertTokenizer, Characters, Pipeline
     from npbert.tokenizer.encoding import Encoding
 
 WHAT_IT_DOES = {
@@ -30,6 +28,11 @@ WHAT_IT_DOES = {
     "wordpiece": "Cuts words greedily into the longest known pieces.",
     "row": "Adds [CLS] and [SEP], and numbers texts by type ids.",
 }
+SWITCHES = {  # the settings that leave a stage out
+    "space_out_cjk": "tokenize_chinese_chars is False",
+    "strip_accents": "strip_accents is False",
+    "lower": "do_lower_case is False",
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,12 @@ class Part:
 
     text      what the stages have made of it so far
     start, end
-              where it was in the text that was given, in characters; (0, 0) for what was added
-    sequence  0 for the first text, 1 for the second, None for what was added
+              its span in the text that was given, in characters; (0, 0) for [CLS] and [SEP] that
+              the last stage adds
+    sequence  0 for the first text, 1 for the second, None for a token that the last stage adds
     is_special
-              whether it is a special token, found in the text or added
-    id        of the word piece, from the stage "wordpiece" on
+              whether it is a special or added token, found in the text or added by the last stage
+    id        of a special or added token; of a word piece, from the stage "wordpiece" on
     type_id   from the stage "row" on
     """
 
@@ -57,9 +61,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its name, what it does, the parts after it, and whether it changed any.
+    """One stage: its name, what it does, the parts after it, and whether it changed any part.
 
-    `switched_off` names the setting that leaves the stage out, and is empty if none does.
+    `switched_off` names the setting that leaves the stage out; it is empty if the stage ran.
     """
 
     name: str
@@ -70,7 +74,7 @@ class Stage:
 
     @property
     def state(self) -> str:
-        """What is printed: the text of every part, or a remark in brackets if none changed."""
+        """The text of every part, or a remark in brackets if none changed; this is printed."""
         if self.switched_off:
             return f"(left out: {self.switched_off})"
         if not self.changed:
@@ -89,9 +93,9 @@ class Stage:
 class Explanation:
     """The stages that a text, or a pair, goes through, in order.
 
-    It is a sequence of stages, of which one may be had by its name: `explanation["lower"]`.
-    `text`, `text_pair` are what was given, `encoding` the row that comes out. Printed, it says what
-    each stage did, lists the tokens, and underlines each one's characters in the text.
+    It is a sequence of stages; one of them can be looked up by name: `explanation["lower"]`.
+    `text` and `text_pair` are the texts that were given, `encoding` is the resulting row. Printed,
+    it says what each stage did, lists the tokens, and underlines their characters in the text.
     """
 
     def __init__(
@@ -129,7 +133,7 @@ class Explanation:
         return [self.text] if self.text_pair is None else [self.text, self.text_pair]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it."""
+        """Return the explanation as a dict that JSON can hold."""
         row = self.encoding
         return {
             "text": self.text,
@@ -143,7 +147,7 @@ class Explanation:
         }
 
     def render(self, width: int = 80) -> str:
-        """Return what is printed, in lines of at most `width` columns."""
+        """Return the text that `print` shows, in lines of at most `width` columns."""
         rows = []
         for number, stage in enumerate(self.stages, 1):
             rows.append((str(number), stage.name, stage.what))
@@ -157,7 +161,7 @@ class Explanation:
         return "\n\n".join(blocks)
 
     def render_tokens(self, width: int = 80) -> str:
-        """Return a table of the tokens: ids, type ids, words, and the characters they stand for."""
+        """Return a table of the tokens: ids, type ids, words, and their characters in the text."""
         rows = [("token", "id", "type", "word", "chars", "text")]
         for part, word in zip(self.stages[-1].parts, self.encoding.word_ids, strict=True):
             place = text = ""
@@ -170,153 +174,60 @@ class Explanation:
         return table(rows, width)
 
 
-def explain(tokenizer: BertTokenizer, text: str, text_pair: str | None = None) -> Explanation:
-    """Return what becomes of a text, or of a pair, stage by stage; what is no text is a ValueError.
-
-    The row in the end is that of `tokenizer(text, text_pair)`.
-    """
-    texts = [checked_text(text, "text")]
-    if text_pair is not None:
-        texts.append(checked_text(text_pair, "text_pair"))
-    if texts[1:] == [""]:
-        texts, text_pair = texts[:1], None  # as in a call, an empty second text counts as none
-    found = list(_stages(tokenizer, texts))
-    encoding = tokenizer(text, text_pair)[0]
-    last = found[-1].parts
+def explain(pipeline: Pipeline, texts: list[str], encoding: Encoding) -> Explanation:
+    """Return what becomes of a text or of a pair, whose row is `encoding`, stage by stage."""
+    found = list(stages_of(pipeline, texts, encoding))
     # The stages are the definition, and a call takes a faster way: here the two meet.
+    last = found[-1].parts
     assert [part.id for part in last] == encoding.ids, "a stage differs from what a call does"
     assert [(part.start, part.end) for part in last] == encoding.offsets
-    assert [part.type_id for part in last] == encoding.type_ids
-    return Explanation(text, text_pair, found, encoding)
+    return Explanation(texts[0], texts[1] if len(texts) == 2 else None, found, encoding)
 
 
-# ---- the stages, one after the other ---------------------------------------------------------
-
-# A part on its way: the number of its text, its characters, and the special token that it is.
-Item = tuple[int, "Characters", "Part | None"]
-
-
-def _stages(tokenizer: BertTokenizer, texts: list[str]) -> Iterator[Stage]:
-    pipeline = tokenizer._pipeline(tokenizer.split_special_tokens)
+def stages_of(pipeline: Pipeline, texts: list[str], encoding: Encoding) -> Iterator[Stage]:
     before = [Part(text, 0, len(text), number) for number, text in enumerate(texts) if text]
-    items: list[Item] = []
-    for number, text in enumerate(texts):
-        for start, end, token in pipeline.find_raw(text):
-            special = None
-            if token is not None:
-                token_id = pipeline.id_of_added[token.content]
-                special = Part(text[start:end], start, end, number, True, token_id)
-            items.append((number, [(text[place], place) for place in range(start, end)], special))
+    is_on = {name: switch for name, _, switch in pipeline.normalizer.stages()}
 
-    def stage(name: str, parts: list[Part], switched_off: str = "") -> Stage:
+    def stage(name: str, parts: list[Part]) -> Stage:
         nonlocal before
         changed = list(map(text_and_span, parts)) != list(map(text_and_span, before))
         before = parts
+        switched_off = "" if is_on.get(name, True) else SWITCHES[name]
         return Stage(name, WHAT_IT_DOES[name], tuple(parts), changed, switched_off)
 
-    def state() -> list[Part]:
-        return [special or part_of(characters, number) for number, characters, special in items]
-
-    yield stage("find_raw", state())
-    for name, function, is_on, setting in (
-        ("clean", stages.clean, True, ""),
-        ("space_out_cjk", stages.space_out_cjk, pipeline.spaces_out,
-         "tokenize_chinese_chars is False"),
-        ("strip_accents", stages.strip_accents, pipeline.strips, "strip_accents is False"),
-        ("lower", stages.lower, pipeline.lowers, "do_lower_case is False"),
-    ):  # fmt: skip
-        if is_on:
-            items = [
-                (number, characters if special else function(characters), special)
-                for number, characters, special in items
-            ]
-        yield stage(name, state(), "" if is_on else setting)
-    items = [
-        found
-        for number, characters, special in items
-        for found in (
-            [(number, characters, special)]
-            if special
-            else added_tokens_in(pipeline, characters, number)
-        )
-    ]
-    yield stage("find_normalized", state())
-    for name, split in (
-        ("split_white_space", stages.split_white_space),
-        ("isolate_punctuation", stages.isolate_punctuation),
-    ):
-        items = [
-            (number, word, special)
-            for number, characters, special in items
-            for word in ([characters] if special else split(characters))
-        ]
-        yield stage(name, state())
-
+    words = []
+    for of_texts in zip(*map(pipeline.stages, texts), strict=True):
+        name, words = of_texts[0][0], [parts for _, parts in of_texts]
+        yield stage(name, [
+            part_of(characters, number, token and pipeline.id_of_added[token.content])
+            for number, parts in enumerate(words)
+            for characters, token in parts
+        ])  # fmt: skip
+    token_of_id = encoding.vocabulary.token_of_id
     pieces = [
-        piece
-        for number, word, special in items
-        for piece in ([special] if special else pieces_of_word(tokenizer, pipeline, word, number))
+        Part(text or token_of_id[piece], start, end, number, text is not None, piece)
+        for number, parts in enumerate(words)
+        for piece, start, end, _, text in pipeline.pieces_of_words(parts)
     ]
     yield stage("wordpiece", pieces)
-    yield stage("row", row_of(tokenizer, pieces, is_pair=len(texts) == 2))
+    remaining = iter(pieces)
+    yield stage("row", [
+        Part(token_of_id[number], 0, 0, None, True, number, type_id)
+        if is_added
+        else replace(next(remaining, Part("", 0, 0)), type_id=type_id)
+        for number, type_id, is_added in zip(
+            encoding.ids, encoding.type_ids, encoding.special_tokens_mask, strict=True
+        )
+    ] + list(remaining))  # fmt: skip
 
 
 def text_and_span(part: Part) -> tuple[str, int, int]:
     return part.text, part.start, part.end
 
 
-def added_tokens_in(pipeline: Pipeline, characters: Characters, sequence: int) -> list[Item]:
-    """Split normalized characters at the added tokens that are found in them."""
-    items: list[Item] = []
-    for start, end, token in pipeline.find_normalized(stages.text_of(characters)):
-        part, special = characters[start:end], None
-        if token is not None:
-            found = part_of(part, sequence)
-            special = replace(found, is_special=True, id=pipeline.id_of_added[token.content])
-        items.append((sequence, part, special))
-    return items
-
-
-def part_of(characters: Characters, sequence: int) -> Part:
-    """Return characters as a part; where they all were removed, it is nowhere."""
+def part_of(characters: Characters, sequence: int, token: int | None) -> Part:
+    """Return characters, or the token with an id, as a part; an empty one has the span (0, 0)."""
     if not characters:
         return Part("", 0, 0, sequence)
     start, end = characters[0][1], characters[-1][1] + 1
-    return Part(stages.text_of(characters), start, end, sequence)
-
-
-def pieces_of_word(
-    tokenizer: BertTokenizer, pipeline: Pipeline, word: Characters, sequence: int
-) -> list[Part]:
-    """Cut a word into pieces, or make it one unknown piece."""
-    pieces = pipeline.pieces_of_word(stages.text_of(word))
-    return [
-        Part(
-            tokenizer.convert_ids_to_tokens(number),
-            word[start][1],
-            word[end - 1][1] + 1,
-            sequence,
-            id=number,
-        )
-        for number, start, end in pieces
-    ]
-
-
-def row_of(tokenizer: BertTokenizer, pieces: list[Part], is_pair: bool) -> list[Part]:
-    """Lay out the pieces of a text or a pair between special tokens, as a row."""
-    first = [piece.id or 0 for piece in pieces if piece.sequence == 0]
-    second = [piece.id or 0 for piece in pieces if piece.sequence == 1] if is_pair else None
-    row = []
-    remaining = iter(pieces)
-    for number, type_id, is_added in zip(
-        tokenizer.build_inputs_with_special_tokens(first, second),
-        tokenizer.create_token_type_ids_from_sequences(first, second),
-        tokenizer.get_special_tokens_mask(first, second),
-        strict=True,
-    ):
-        if is_added:
-            token = tokenizer.convert_ids_to_tokens(number)
-            row.append(Part(token, 0, 0, None, True, number, type_id))
-        else:
-            row.append(replace(next(remaining), type_id=type_id))
-    return row
+    return Part(text_of(characters), start, end, sequence, token is not None, token)

@@ -1,46 +1,41 @@
-"""Filling up rows that were made before, to make a batch of them: `tokenizer.pad`."""
+"""Padding of rows that were made before, to make a batch of them: `tokenizer.pad`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from npbert.tokenizer.arguments import checked_side, strategies
-from npbert.tokenizer.batch_encoding import BatchEncoding, check_tensor_type
-
-if TYPE_CHECKING:
-    from npbert.tokenizer.base import PreTrainedTokenizer
+from npbert.tokenizer.batch_encoding import BatchEncoding
 
 
 def pad(
-    tokenizer: PreTrainedTokenizer,
     encoded_inputs: Any,
-    padding: Any,
-    max_length: int | None,
-    pad_to_multiple_of: int | None,
-    padding_side: str | None,
-    return_attention_mask: bool | None,
+    fillings: dict[str, int | None],
+    strategy: str,
+    max_length: int,
+    multiple: int | None,
+    side: str,
+    adds_mask: bool | None,
     return_tensors: str | None,
-    verbose: bool,
+    has_mask: bool,
 ) -> BatchEncoding:
-    """Do what `PreTrainedTokenizer.pad` says."""
-    check_tensor_type(return_tensors, "return_tensors")
-    side = checked_side(
-        "padding_side", tokenizer.padding_side if padding_side is None else padding_side
-    )
-    strategy, _, length = strategies(
-        padding, False, max_length, pad_to_multiple_of, tokenizer.model_max_length, verbose
-    )
-    name = tokenizer.model_input_names[0]  # input_ids
+    """Pad rows as `PreTrainedTokenizer.pad` says.
+
+    fillings    the value to pad each list with, by its name; the first is that of input_ids
+    strategy    "do_not_pad", "longest" or "max_length"
+    multiple    pad_to_multiple_of
+    adds_mask   whether to make an attention_mask; None: if `has_mask`, and there is any row
+    """
+    name = next(iter(fillings))
     data, holds_arrays = columns(encoded_inputs, name)
     if holds_arrays and return_tensors is None:
         return_tensors = "np"
 
     ids = data[name]
     if not ids:  # here, as in the reference, a mask is made only if it is asked for
-        return BatchEncoding(data | ({"attention_mask": []} if return_attention_mask else {}))
-    if return_attention_mask is None:
-        return_attention_mask = "attention_mask" in tokenizer.model_input_names
+        return BatchEncoding(data | ({"attention_mask": []} if adds_mask else {}))
+    if adds_mask is None:
+        adds_mask = has_mask
     is_batched = isinstance(ids[0], (list, tuple))
     if not is_batched:
         data = {key: [value] for key, value in data.items()}
@@ -49,15 +44,12 @@ def pad(
         raise ValueError(f"the lists to pad differ in their number of rows: {sizes}")
 
     longest = max(map(len, data[name]))
-    length = {"do_not_pad": 0, "longest": longest, "max_length": length}[strategy]
-    if pad_to_multiple_of is not None:
-        length += -length % pad_to_multiple_of
-    fillings = {name: tokenizer.pad_token_id, "special_tokens_mask": 1}
-    fillings["token_type_ids"] = tokenizer.pad_token_type_id
-    if return_attention_mask:
-        fillings["attention_mask"] = 0
-        if "attention_mask" not in data:
-            data["attention_mask"] = [[1] * len(row) for row in data[name]]
+    length = {"do_not_pad": 0, "longest": longest, "max_length": max_length}[strategy]
+    if multiple is not None:
+        length += -length % multiple
+    if adds_mask:
+        fillings = {**fillings, "attention_mask": 0}
+        data.setdefault("attention_mask", [[1] * len(row) for row in data[name]])
     missing = [length - len(row) for row in data[name]]  # negative where a row is longer
     for key, filling in fillings.items():
         if key in data:
@@ -72,9 +64,9 @@ def pad(
 
 
 def columns(encoded_inputs: Any, name: str) -> tuple[dict[str, Any], bool]:
-    """Return what is to be padded as lists by name, and whether the ids came as arrays.
+    """Return the lists to pad by their names, and whether the ids came as arrays.
 
-    `encoded_inputs` is a mapping, or a list of mappings of which each is a row.
+    `encoded_inputs` is a mapping, or a list of mappings with a row each; `name` is "input_ids".
     """
     if isinstance(encoded_inputs, Mapping):
         data = dict(encoded_inputs)
@@ -109,7 +101,7 @@ def columns(encoded_inputs: Any, name: str) -> tuple[dict[str, Any], bool]:
 
 
 def without_arrays(value: Any) -> Any:
-    """Turn arrays, and lists that hold some, into lists."""
+    """Turn arrays, and arrays within lists, into lists."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, (list, tuple)):

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 Span = tuple[int, int]  # start and end, in characters or in tokens; the end is not part of it
 
 
-class Pieces:
-    """The word pieces of one text: their ids and, found out when first asked for, their places.
+class Places(Protocol):
+    """Three lists, by index."""
 
-    `locate` returns for every piece its span in the text, the number of its word, and the token as
-    it was found: three lists, or what gives them when item 0, 1 or 2 of it is asked for.
+    def __getitem__(self, index: int, /) -> list[Any]: ...
+
+
+class Pieces:
+    """The word pieces of one text: their ids and their places, which may be computed when needed.
+
+    `places` has three lists as items 0, 1 and 2, with an entry for every piece: its span in the
+    text, the number of its word, and the token as a string.
     """
 
-    __slots__ = ("_columns", "_cut", "_places", "ids", "locate")
+    __slots__ = ("_cut", "ids", "places")
 
-    def __init__(self, ids: list[int], locate: Callable[[], Any]) -> None:
+    def __init__(self, ids: list[int], places: Places) -> None:
         self.ids = ids
-        self.locate = locate
-        self._columns: dict[int, list[Any]] | None = None
+        self.places = places
         # Once it was shortened: the ids of all pieces, and the length, stride and side of the cut.
         self._cut: tuple[list[int], int, int, str] | None = None
 
@@ -50,15 +53,7 @@ class Pieces:
             return []
         ids, length, stride, side = self._cut
         spans = windows(len(ids), length, stride, side)[1:]
-        return [Pieces(ids[start:end], partial(Window, self, start, end)) for start, end in spans]
-
-    def column(self, index: int) -> list[Any]:
-        """Return item `index` of the places, of what was cut off as well; it is computed once."""
-        if self._columns is None:
-            self._places, self._columns = self.locate(), {}
-        if index not in self._columns:
-            self._columns[index] = self._places[index]
-        return self._columns[index]
+        return [Pieces(ids[start:end], Window(self.places, start, end)) for start, end in spans]
 
     def kept(self, column: list[Any]) -> list[Any]:
         """Return what stays of a column."""
@@ -69,27 +64,25 @@ class Pieces:
 
     def offsets(self) -> list[Span]:
         """Return for every piece where it starts and ends in the text, in characters."""
-        return self.kept(self.column(0))
+        return self.kept(self.places[0])
 
     def word_ids(self) -> list[int]:
         """Return for every piece the number of its word."""
-        return self.kept(self.column(1))
+        return self.kept(self.places[1])
 
     def tokens(self) -> list[str]:
         """Return every piece as a string: an added token as it was found, white space included."""
-        return self.kept(self.column(2))
+        return self.kept(self.places[2])
 
 
 class Window:
-    """The places of some pieces of a text."""
+    """The places of the pieces from `start` to `end`."""
 
-    def __init__(self, whole: Pieces, start: int, end: int) -> None:
-        self.whole = whole
-        self.start = start
-        self.end = end
+    def __init__(self, places: Places, start: int, end: int) -> None:
+        self.places, self.start, self.end = places, start, end
 
     def __getitem__(self, index: int) -> list[Any]:
-        return self.whole.column(index)[self.start : self.end]
+        return self.places[index][self.start : self.end]
 
 
 def windows(count: int, length: int, stride: int, side: str) -> list[Span]:

@@ -1,10 +1,10 @@
-"""The vocabulary: tokens and their ids, special and added tokens, from ids back to text."""
+"""The vocabulary: tokens and their ids, special and added tokens, and decoding of ids to text."""
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from npbert.tokenizer.added_tokens import AddedToken, AddedTokens, added_token
@@ -75,13 +75,14 @@ def special_token_id(name: str) -> Any:
 class Vocabulary:
     """Knows the id of every token, which tokens are special, and how ids turn back into text.
 
-    vocab    path of a vocab.txt, or a dict from token to id
-    named    the special tokens by the names in SPECIAL_TOKENS; each is an attribute, and its id
-             another one (`mask_token`, `mask_token_id`). Other names that end in "_token" are fine.
-    extra    special tokens without a name
-    added    tokens beside those of `vocab`, in the order of their ids
+    vocab      path of a vocab.txt, or a dict from token to id
+    normalize  what is done to a text before added tokens are looked for in it
+    named      the special tokens by the names in SPECIAL_TOKENS, or by other names that end in
+               "_token"; each is an attribute, and so is its id (`mask_token`, `mask_token_id`)
+    extra      special tokens without a name
+    added      tokens beside those of `vocab`, in the order of their ids
     clean_up_tokenization_spaces
-             what `decode` does unless told otherwise
+               the default of `decode`
 
     Special and added tokens that `vocab` lacks get the next ids. Two tokens with one id, or no
     unk_token in `vocab`, are a ValueError.
@@ -90,6 +91,7 @@ class Vocabulary:
     def __init__(
         self,
         vocab: str | os.PathLike[str] | dict[str, int] | None,
+        normalize: Callable[[str], str],
         named: dict[str, str | AddedToken | None],
         extra: Iterable[str | AddedToken] = (),
         added: Iterable[AddedToken] = (),
@@ -105,7 +107,7 @@ class Vocabulary:
         self.token_of_id = {number: token for token, number in self.id_of_token.items()}
         self.clean_up_tokenization_spaces = clean_up_tokenization_spaces
         self.pad_token_type_id = 0
-        self.added_tokens = AddedTokens(self.id_of_token)
+        self.added_tokens = AddedTokens(self.id_of_token, self.token_of_id, normalize)
         self._extra_tokens = list(extra)
         self._named_tokens: dict[str, str | AddedToken] = {}
         for name in [*SPECIAL_TOKENS, *named]:
@@ -117,7 +119,7 @@ class Vocabulary:
                 if not text:
                     raise ValueError(f"{name} is {token!r}, expected a string that is not empty")
                 self._named_tokens[name] = token
-        # Words that no pieces make up become this one, whatever unk_token is set to afterwards.
+        # The id of words that no pieces make up, whatever unk_token is set to afterwards.
         self.unknown_id = self.id_of_token.get(str(named["unk_token"]))
         if self.unknown_id is None:
             raise ValueError(
@@ -235,12 +237,7 @@ class Vocabulary:
         return self._add([token.as_special() for token in tokens])
 
     def _add(self, tokens: list[AddedToken]) -> int:
-        had = dict(self.added_tokens.token_of_id)
-        number = self.added_tokens.add(tokens)
-        for new, token in self.added_tokens.token_of_id.items():
-            if new not in had or had[new].content != token.content:
-                self.token_of_id[new] = token.content
-        return number
+        return self.added_tokens.add(tokens)
 
     # ---- from tokens to ids and back ----
 

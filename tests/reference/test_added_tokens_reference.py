@@ -59,10 +59,10 @@ def add(module, tokenizer, tokens, how):
 
 def may_differ(tokenizer, tokens):
     """Tell whether the reference fails on these tokens, or decides between them by chance."""
-    normalized = [tokenizer._pipeline(False).normalized(t if isinstance(t, str) else t[0])
+    normalized = [tokenizer._normalizer(t if isinstance(t, str) else t[0])
                   for t in tokens]  # fmt: skip
     looked_for = [
-        tokenizer._pipeline(False).normalized(token.content)
+        tokenizer._normalizer(token.content)
         for token in tokenizer.added_tokens_decoder.values()
         if token.normalized
     ]
@@ -100,7 +100,7 @@ def test_random_tokens_in_random_texts(options, batches, texts, ids):
         expected = theirs(text, return_offsets_mapping=True, return_special_tokens_mask=True)
         assert dict(got) == dict(expected), text
         assert got.word_ids() == expected.word_ids(), text
-        pieces = mine._cut_into_pieces(text, mine.split_special_tokens).locate()
+        pieces = mine._cut_into_pieces(text, mine.split_special_tokens).places
         assert pieces.tokens == expected.tokens()[1:-1], text
     for skip in (False, True):
         assert mine.decode(ids, skip) == theirs.decode(ids, skip)

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_tokenizer import ANY, AWKWARD, LINES, TINY
 
-from npbert.tokenizer import bert_tokenizer as stages
+from npbert.tokenizer import stages
 from npbert.tokenizer import characters as character_tables
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
-from npbert.tokenizer.fast_pipeline import sorted_marks
+from npbert.tokenizer.caching_pipeline import sorted_marks
 from npbert.tokenizer.vocabulary import SPECIAL_TOKENS
 
 REASON = "compares with the Rust library (extra `reference`)"
@@ -253,9 +253,8 @@ SLIPS = {
 
 
 def words_of(tokenizer, text):
-    characters = tokenizer._pipeline(False).normalize([(character, 0) for character in text])
-    runs = stages.split_white_space(characters)
-    return [stages.text_of(word) for run in runs for word in stages.isolate_punctuation(run)]
+    *_, (_, words) = tokenizer._pipeline(False).stages(text)
+    return [stages.text_of(word.characters) for word in words]
 
 
 @pytest.mark.parametrize("slip", SLIPS)

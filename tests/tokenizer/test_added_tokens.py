@@ -1,12 +1,16 @@
-"""npbert/added_tokens.py and what a tokenizer does with added tokens, without the reference."""
+"""tokenizer/added_tokens.py and what a tokenizer does with added tokens, without the reference."""
 
 import copy
 import pickle
+import re
+import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from npbert import AddedToken, BertTokenizer
-from npbert.tokenizer.added_tokens import WHITE_SPACE, added_token
+from npbert.tokenizer.added_tokens import WHITE_SPACE, added_token, longest_of
 
 LINES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "new", "##s", ".", "中", "a"]
 PAD, UNK, CLS, SEP, MASK, THE, MAN, NEW, S, STOP, CJK, A = range(12)
@@ -194,3 +198,55 @@ def test_tokens_that_are_refused(tokenizer):
             tokenizer.add_tokens([bad])
     assert len(tokenizer) == len(LINES)
     assert tokenizer.add_tokens(AddedToken("\u0301", normalized=False)) == 1
+
+
+# ---- many tokens ---------------------------------------------------------------------------
+
+
+@given(
+    st.sets(st.text("ab.<", min_size=1, max_size=6), min_size=1, max_size=40),
+    st.text("ab.<", max_size=60),
+)
+def test_the_pattern_finds_what_plain_alternatives_find(tokens, text):
+    plain = "|".join(map(re.escape, sorted(tokens, key=len, reverse=True)))
+    expected = [match.span() for match in re.finditer(plain, text)]
+    assert [match.span() for match in re.finditer(longest_of([*tokens]), text)] == expected
+
+
+def test_the_pattern_looks_at_few_branches():
+    """Each group of alternatives holds one per first character, however many tokens there are."""
+    pattern = longest_of([f"[unused{number}]" for number in range(5000)])
+    widest = max(group.count("|") for group in re.findall(r"\(\?:[^()]*\)", pattern))
+    assert widest <= 10 and re.fullmatch(pattern, "[unused4999]")
+    deep = ["a" * length for length in range(1, 400)]  # deeper than Python's groups may be
+    assert re.compile(longest_of(deep)).match("a" * 500).end() == 399
+
+
+def test_adding_tokens_one_by_one_is_no_more_work_for_each(tokenizer):
+    def lines_executed(count):
+        fresh, executed = BertTokenizer(tokenizer.id_of_token), 0
+
+        def trace(frame, event, argument):
+            nonlocal executed
+            executed += event == "line"
+            return trace
+
+        sys.settrace(trace)
+        try:
+            for number in range(count):
+                fresh.add_tokens(f"<{number:03}>")
+        finally:
+            sys.settrace(None)
+        assert len(fresh) == len(LINES) + count
+        return executed
+
+    assert lines_executed(400) <= 10 * lines_executed(40) + 1000  # quadratic: 100 times
+
+
+def test_a_failed_addition_changes_nothing(tokenizer):
+    before = tokenizer.get_vocab(), dict(tokenizer.token_of_id), tokenizer.added_tokens_decoder
+    with pytest.raises(ValueError, match="found nowhere"):
+        tokenizer.add_tokens(["<x>", "\u0301"])
+    assert before == (
+        tokenizer.get_vocab(), tokenizer.token_of_id, tokenizer.added_tokens_decoder
+    )  # fmt: skip

@@ -14,7 +14,8 @@ from test_tokenizer import ABLE, AFF, BANG, CLS, LINES, MAN, MASK, PAD, SEP, THE
 from npbert.tokenizer import truncation
 from npbert.tokenizer.batch_encoding import BatchEncoding, CharSpan, TokenSpan
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
-from npbert.tokenizer.truncation import Pieces, lengths_that_fit, windows
+from npbert.tokenizer.caching_pipeline import CachingPipeline, LazyPlaces
+from npbert.tokenizer.truncation import lengths_that_fit, windows
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,8 @@ def test_ids_alone_do_not_compute_places(tokenizer, monkeypatch):
         raise AssertionError("places were computed")
 
     fresh = BertTokenizer(tokenizer.get_vocab())
-    monkeypatch.setattr(Pieces, "column", never)
+    monkeypatch.setattr(LazyPlaces, "__getitem__", never)
+    monkeypatch.setattr(CachingPipeline, "ids_and_offsets", never)
     got = fresh(["the man", "the"], ["man", "un"], truncation=True, max_length=4, padding=True,
                 return_overflowing_tokens=True, return_special_tokens_mask=True)  # fmt: skip
     assert got.tokens() and got.sequence_ids()

@@ -11,8 +11,8 @@ from test_tokenizer import ANY, AWKWARD, LINES, TINY
 
 from npbert.__main__ import main
 from npbert.terminal import cells, padded, shown, table, underlined, width_of, wrap
-from npbert.tokenizer import bert_tokenizer as stages
 from npbert.tokenizer import explanation as explaining
+from npbert.tokenizer import stages
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 NAMES = [
