@@ -1,4 +1,4 @@
-"""What all readers and writers of files share: atomic writing, errors that name the file, limits."""
+"""What readers and writers of files share: atomic writing, errors that name the file, limits."""
 
 import os
 import reprlib

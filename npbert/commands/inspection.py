@@ -14,6 +14,7 @@ import numpy as np
 from npbert.auto import family_of
 from npbert.checkpoints import safetensors, torch_weights
 from npbert.checkpoints.directory import READERS, modern_names, read_json, read_shards, weights_file
+from npbert.checkpoints.files import naming
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import params
 from npbert.model.base import PreTrainedModel

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import npbert
+from npbert.checkpoints.files import naming
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.golden import cases as case_files
 from npbert.golden.cases import CaseInputs

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from npbert.checkpoints import safetensors
+from npbert.checkpoints import directory, safetensors
 from npbert.checkpoints.directory import (
     READERS,
     UNREADABLE,
@@ -138,7 +138,7 @@ def test_weights_that_cannot_be_read_are_named(tmp_path):
 
 def test_the_first_reader_whose_file_is_there_is_taken(tmp_path, monkeypatch):
     readers = {"b.bin": lambda path: {"b": path}, "a.bin": lambda path: {"a": path}}
-    monkeypatch.setattr(checkpoint, "READERS", readers)
+    monkeypatch.setattr(directory, "READERS", readers)
     (tmp_path / "a.bin").touch()
     assert read_weights(tmp_path) == {"a": tmp_path / "a.bin"}
     (tmp_path / "b.bin").touch()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from npbert.checkpoints import safetensors
+from npbert.checkpoints.files import MAX_DIMENSIONS, atomic_write
 
 DTYPES = [dtype for name, dtype in safetensors.DTYPES.items() if name != "BF16"]
 quick = settings(
