@@ -494,9 +494,7 @@ def test_options_pass_through_an_auto_class(tmp_path):
 @pytest.mark.parametrize("head", ["ForPreTraining", "ForNextSentencePrediction"])
 def test_a_head_that_the_family_does_not_have(tmp_path, head):
     small_model("ConvBert", "Model").save_pretrained(tmp_path)
-    having = [
-        family for file, family in auto.FAMILIES.values() if hasattr(npbert, f"{family}{head}")
-    ]
+    having = [family for _, family in auto.FAMILIES.values() if hasattr(npbert, f"{family}{head}")]
     assert "Bert" in having and "ConvBert" not in having
     with pytest.raises(ValueError) as error:
         getattr(npbert, AUTO[head]).from_pretrained(tmp_path)
