@@ -3,10 +3,10 @@
     for quantity in npbert.trace(model, input_ids=[[2, 31, 7, 3]]):
         print(quantity.name, quantity.shape, quantity.value.mean())
 
-The forward code calls nothing of this, though its lines were written to be recorded: one quantity, one
-name. Python itself reports every line that is run (sys.settrace), and after an assignment the arrays
-that it bound are noted. A quantity is named by the parameters
-that the function works with, and by the name it is given there:
+The forward code calls nothing of this, though its lines were written to be recorded: one quantity,
+one name. Python itself reports every line that is run (sys.settrace), and after an assignment the
+arrays that it bound are noted. A quantity is named by the parameters that the function works with,
+and by the name it is given there:
 
     encoder.layer.0.attention.self.query           what a function returns that has parameters of
                                                    its own (`linear` with p.query): a module's

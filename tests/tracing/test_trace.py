@@ -290,5 +290,5 @@ def test_a_trace_prints_as_a_short_table():
 
 def test_a_short_trace_prints_whole():
     recorded = npbert.trace(small_model("Bert", "Model", num_hidden_layers=0), IDS)
-    recorded.quantities = recorded.quantities[:20]
-    assert len(str(recorded).splitlines()) == 21 and " more" not in str(recorded)
+    assert 10 < len(recorded) < 25
+    assert len(str(recorded).splitlines()) == len(recorded) + 1 and " more" not in str(recorded)
