@@ -6,13 +6,13 @@ that alone would not show it, that the obvious is something else.
 
 import contextlib
 import re
-import tempfile
 
 import numpy as np
 import pytest
 from reference_models import (
     DIFFERENT,
     SMALL,
+    Folder,
     Reference,
     assert_agrees,
     assert_disagrees,
@@ -361,7 +361,7 @@ def test_values_of_millions_are_compared_relatively():
 
 
 def saved(model):
-    directory = tempfile.TemporaryDirectory()
+    directory = Folder()
     model.save_pretrained(directory.name)
     return Reference("MobileBert", "Model", model.config, in_both_dtypes(model), directory)
 
