@@ -1,4 +1,4 @@
-"""npbert/heads.py, the heads of the families, npbert/auto.py: losses by hand, loading, choosing."""
+"""npbert/model/heads.py and npbert/auto.py: losses by hand, loading heads, choosing a family."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""npbert/outputs.py: a result by attribute, key, index, slice and as a tuple."""
+"""npbert/model/outputs.py: a result by attribute, key, index, slice and as a tuple."""
 
 import dataclasses
 

@@ -1,8 +1,4 @@
-"""The quirks of the reference that are MobileBERT's own, one test each.
-
-As in test_quirks_reference.py each test shows that npbert does as the reference does and, where
-that alone would not show it, that the obvious is something else.
-"""
+"""The quirks of MobileBERT against the reference, one test each, as in test_quirks_reference.py."""
 
 import contextlib
 import re

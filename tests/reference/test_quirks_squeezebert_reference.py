@@ -1,4 +1,4 @@
-"""The quirks of SqueezeBERT, one test each, as in test_quirks_reference.py."""
+"""The quirks of SqueezeBERT against the reference, as in test_quirks_reference.py."""
 
 import json
 import re
