@@ -1,4 +1,4 @@
-"""npbert/params.py: the tree, random parameters, a checkpoint's names and shapes."""
+"""npbert/model/params.py: the tree, random parameters, a checkpoint's names and shapes."""
 
 import copy
 
