@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from test_tokenizer import LINES, TINY
+from tokenizer_data import LINES, TINY
 
 from npbert import AddedToken, AutoTokenizer, BertTokenizer, ConvBertTokenizer
 from npbert.tokenizer.files import read_vocabulary
