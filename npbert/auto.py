@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any, ClassVar
 
-from npbert.checkpoints.checkpoint import read_json
+from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import config as configs
 

@@ -62,3 +62,26 @@ def test_star_imports_all():
     names = {}
     exec("from npbert import *", names)
     assert names.keys() >= set(npbert.__all__)
+
+
+TYPES = """
+import npbert
+reveal_type(npbert.fill_mask)
+reveal_type(npbert.trace)
+reveal_type(npbert.AutoTokenizer.from_pretrained)
+reveal_type(npbert.BertModel.from_pretrained("x"))
+reveal_type(npbert.ConvBertForMaskedLM.from_pretrained("x")([[1]]))
+"""
+
+
+def test_editors_and_type_checkers_see_the_types(tmp_path):
+    api = pytest.importorskip("mypy.api", reason="needs mypy (extra `dev`)")
+    file = tmp_path / "shown.py"
+    names = "\n".join(f"npbert.{name}" for name in npbert.__all__)
+    file.write_text(f"{TYPES}\n{names}\n")
+    found, errors, status = api.run(["--config-file=", "--cache-dir", str(tmp_path), str(file)])
+    assert status == 0, found + errors
+    types = [line.partition("Revealed type is ")[2] for line in found.splitlines()[:5]]
+    assert not any('"Any"' in each for each in types), types
+    assert types[3] == '"npbert.bert.BertModel"'
+    assert types[4] == '"npbert.model.outputs.MaskedLMOutput"'

@@ -31,7 +31,7 @@ from tasks.rows import collate
 from tqdm import tqdm
 
 from npbert import BertTokenizer
-from npbert.checkpoints import checkpoint
+from npbert.checkpoints.directory import read_weights
 
 HERE = Path(__file__).parent
 # Peak rates of AdamW and of Muon on the encoder's matrices (0: AdamW for all), pieces in a batch,
@@ -101,7 +101,7 @@ def new_model(task, base: Path, seed: int):
     kind = getattr(transformers, f"{family}For{task.HEAD}")
     model = kind.from_pretrained(base, dtype=torch.float32, attn_implementation="eager", **options)
     if task.HEAD == "MultipleChoice":
-        relationship = checkpoint.read_weights(base).get("cls.seq_relationship.weight")  # [2, D]
+        relationship = read_weights(base).get("cls.seq_relationship.weight")  # [2, D]
         if relationship is not None:
             follows, does_not = torch.from_numpy(np.float32(relationship))
             with torch.no_grad():

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from npbert.checkpoints.safetensors import naming, short
+from npbert.checkpoints.files import naming, short
 
 MAX_DEFLATION = 1032  # deflate turns a byte into no more bytes than these
 HEADERS = {

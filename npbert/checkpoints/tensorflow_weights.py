@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.checkpoints.safetensors import naming, short
+from npbert.checkpoints.files import naming, short
 
 # What h5py raises, one or another, for whatever HDF5 stumbles over.
 DAMAGE = (ValueError, OSError, RuntimeError, LookupError, TypeError, MemoryError)

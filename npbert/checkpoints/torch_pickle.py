@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from npbert.checkpoints.safetensors import short
+from npbert.checkpoints.files import short
 
 MAX_OPCODES = 2**20  # a tensor takes about fifty
 MAX_INTEGER = 2**127  # the largest number of the format, its magic one, has 80 bits

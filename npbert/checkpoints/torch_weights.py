@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import numpy as np
 
 from npbert.checkpoints import torch_pickle
-from npbert.checkpoints.safetensors import MAX_DIMENSIONS, MAX_SIZE, naming, short
+from npbert.checkpoints.files import MAX_DIMENSIONS, MAX_SIZE, naming, short
 from npbert.checkpoints.torch_pickle import Storage, Tensor
 
 ZIP_BEGINNING = b"PK\3\4"

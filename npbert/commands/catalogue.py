@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from npbert.checkpoints.checkpoint import weights_file
+from npbert.checkpoints.directory import weights_file
 from npbert.checkpoints.shipped import DEFAULTS, shipped_checkpoints
 from npbert.commands.inspection import inspect
 from npbert.tasks.loading import RESTORE, TASKS

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.checkpoints import checkpoint
+from npbert.checkpoints.directory import read_json, read_weights, write_json, write_weights
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.commands.inspection import family_ties
 from npbert.model.config import FILE
@@ -45,8 +45,8 @@ def convert(
     source, target = checkpoint_directory(source), Path(target)
     wanted = _float_dtype(dtype)
     _check_target(source, target, force)
-    config = checkpoint.read_json(source, FILE)
-    tensors = checkpoint.read_weights(source)
+    config = read_json(source, FILE)
+    tensors = read_weights(source)
     for name in _repeated(tensors, source):
         del tensors[name]
     if wanted is not None:
@@ -55,11 +55,11 @@ def convert(
         config["dtype"] = wanted.name
     target.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".saving-", dir=target) as new:
-        checkpoint.write_weights(new, tensors)
+        write_weights(new, tensors)
         if wanted is None:
             shutil.copyfile(source / FILE, Path(new, FILE))
         else:
-            checkpoint.write_json(new, FILE, config)
+            write_json(new, FILE, config)
         for name in COPIED:
             if (source / name).is_file():
                 shutil.copyfile(source / name, Path(new, name))

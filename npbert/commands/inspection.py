@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from npbert.auto import family_of
-from npbert.checkpoints import checkpoint, safetensors, torch_weights
+from npbert.checkpoints import safetensors, torch_weights
+from npbert.checkpoints.directory import READERS, modern_names, read_json, read_shards, weights_file
+from npbert.checkpoints.files import naming
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import params
 from npbert.model.base import PreTrainedModel
@@ -37,11 +39,11 @@ def inspect(directory: str | Path, head: str | None = None) -> dict[str, Any]:
     and a head that the family does not have.
     """
     directory = checkpoint_directory(directory)
-    config = checkpoint.read_json(directory, FILE)
-    file = checkpoint.weights_file(directory)
+    config = read_json(directory, FILE)
+    file = weights_file(directory)
     stored = stored_tensors(file)
-    with safetensors.naming(file):
-        modern = checkpoint.modern_names({name: _stand_in(*info) for name, info in stored.items()})
+    with naming(file):
+        modern = modern_names({name: _stand_in(*info) for name, info in stored.items()})
     report: dict[str, Any] = {"directory": str(directory), "weights": file.name, "config": config}
     comparison: dict[str, Any] = {"class": None}
     prefix, ties = "", {}
@@ -76,9 +78,9 @@ def stored_tensors(file: Path) -> Stored:
     name = file.name.removesuffix(".index.json")
     read = headers.get(Path(name).suffix)
     if read is None:
-        arrays = checkpoint.READERS[file.name](file)
+        arrays = READERS[file.name](file)
         return {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
-    return read(file) if name == file.name else checkpoint.read_shards(file, read)
+    return read(file) if name == file.name else read_shards(file, read)
 
 
 def _safetensors_header(file: Path) -> Stored:

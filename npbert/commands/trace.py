@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def trace(arguments: argparse.Namespace) -> None:
-    from npbert.checkpoints.safetensors import atomic_write
+    from npbert.checkpoints.files import atomic_write
     from npbert.tracing.page import make_page
 
     model = arguments.model

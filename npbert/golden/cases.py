@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from npbert.checkpoints import safetensors
-from npbert.checkpoints.safetensors import naming, short
+from npbert.checkpoints.files import naming, short
 from npbert.golden.manifest import CASE_NAME, Case
 from npbert.model.base import PreTrainedModel
 from npbert.model.heads import MultipleChoice

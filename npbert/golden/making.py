@@ -11,7 +11,6 @@ the same inputs give the same bytes.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -21,14 +20,23 @@ from typing import Any
 import numpy as np
 
 import npbert
-from npbert.checkpoints import safetensors
+from npbert.checkpoints.files import naming
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.golden import cases as case_files
-from npbert.golden import describing
 from npbert.golden.cases import CaseInputs
 from npbert.golden.comparing import Entries, difference, entries, sample
-from npbert.golden.kit import EXPECTED, EXPECTED_FLOAT32, INPUTS, WEIGHTS, Kit, model_class
+from npbert.golden.kit import (
+    EXPECTED,
+    EXPECTED_FLOAT32,
+    INPUTS,
+    WEIGHTS,
+    Kit,
+    check_target,
+    model_class,
+    write_kit,
+)
 from npbert.golden.manifest import DTYPES, FORMAT, FORMAT_VERSION, Case, Sampled, Tolerance
+from npbert.golden.mistakes.catalogue import applicable, planted
 from npbert.golden.passes import (
     Arrays,
     Pass,
@@ -40,10 +48,9 @@ from npbert.golden.passes import (
 )
 from npbert.golden.reference import Reference, require
 from npbert.golden.tolerances import LEAST, SAFETY, Measured, exact
-from npbert.golden.writing import check_target, write_kit
 from npbert.model.base import PreTrainedModel
-from npbert.tracing.annotations import legend
-from npbert.tracing.recording import Quantity
+from npbert.tracing.annotations import annotate, legend
+from npbert.tracing.recording import Quantity, Trace
 
 GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
 
@@ -128,7 +135,7 @@ def load(source: str | Path) -> PreTrainedModel:
     directory = checkpoint_directory(source)
     config = npbert.AutoConfig.from_pretrained(directory)
     names = config.other.get("architectures") or [f"{type(config).__name__[:-6]}Model"]
-    with safetensors.naming(directory / "config.json"):
+    with naming(directory / "config.json"):
         chosen = model_class(str(names[0]))
     return chosen.from_pretrained(directory)
 
@@ -188,7 +195,7 @@ class Maker:
         inputs, name = case.arrays, case.name
         ours = self.passes[name] = run_npbert(self.precise, inputs)
         if name == self.made[0].name:
-            words = describing.words(ours.trace, self.model)
+            words = words_of(ours.trace, self.model)
             for quantity in ours.trace:
                 self.facts[quantity.name] = self.fact(quantity, ours, words[quantity.name])
         elif self.facts.keys() != set(ours.trace.names()):
@@ -349,15 +356,11 @@ class Maker:
 
     def mutations(self) -> list[dict[str, Any]]:
         """Return for each classic mistake the first tensor that leaves its tolerance."""
-        try:
-            known = importlib.import_module("npbert.golden.mistakes.catalogue")
-        except ModuleNotFoundError:
-            return []
         found = []
-        for mutation in known.applicable(self.model):
+        for mutation in applicable(self.model):
             first = {}
             for case in self.made:
-                with known.planted(mutation, self.model) as model:
+                with planted(mutation, self.model) as model:
                     trace = run_npbert(model, case.arrays).trace
                 # A mistake's line may give an array another first name.
                 wrong = {name: quantity.value for name, quantity in trace.by_name.items()}
@@ -392,3 +395,16 @@ def without_none(tolerance: Tolerance | None) -> dict[str, float] | None:
     if tolerance is None:
         return None
     return {name: v for name, v in dataclasses.asdict(tolerance).items() if v is not None}
+
+
+def words_of(trace: Trace, model: PreTrainedModel) -> dict[str, dict[str, Any]]:
+    """Return the axes, equation, code and section of every quantity; None where there is none."""
+    return {
+        quantity.name: {
+            "axes": None if said.axes is None else list(said.axes),
+            "equation": said.equation or None,
+            "code": said.code or None,
+            "section": said.section or None,
+        }
+        for quantity, said in zip(trace, annotate(trace, model))
+    }

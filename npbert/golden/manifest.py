@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from npbert.checkpoints.safetensors import short
+from npbert.checkpoints.files import short
 
 FORMAT = "npbert golden kit"
 FORMAT_VERSION = 1

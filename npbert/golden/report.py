@@ -1,17 +1,23 @@
-"""What a check has found: every tensor's verdicts, the mistakes, and what to call them."""
+"""What a check has found: every tensor's verdicts and the mistakes, as tables and sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from npbert.golden.as_json import finding_as_dict, row_as_dict, tensor_as_dict
 from npbert.golden.comparing import Difference
 from npbert.golden.diagnosis import Finding
 from npbert.golden.judging import Row
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Tolerance
+from npbert.terminal import padded, width_of
+
+AROUND = 2  # rows that are shown before and after one that matters
+LISTED = 8  # names that a sentence lists
+HEADER = ("tensor", "shape", "error", "relative", "tolerance", "local", "tolerance", "verdict")
+NUMBERS = range(2, 7)  # the columns of these, aligned to the right
 
 
 @dataclass
@@ -27,6 +33,15 @@ class Blame:
     given: dict[str, bool]
     between: list[str]
     cases: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as what JSON can hold."""
+        return {
+            **tensor_as_dict(self.row.tensor),
+            "cases": self.cases,
+            "given_before": self.given,
+            "not_given_between": self.between,
+        }
 
 
 @dataclass
@@ -69,8 +84,6 @@ class Report:
 
     def render(self, whole: bool = False) -> str:
         """Return the report as aligned text; `whole`: with every row of the tables."""
-        from npbert.golden.rendering import render
-
         return render(self, whole)
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,7 +93,7 @@ class Report:
             "kit": self.kit.name,
             "passed": self.passed,
             "first": None if first is None else {"case": first.case, "name": first.name},
-            "mistakes": [blame_as_dict(blame) for blame in self.blames],
+            "mistakes": [blame.as_dict() for blame in self.blames],
             "diagnosis": [finding_as_dict(finding) for finding in self.findings],
             "unknown": self.unknown,
             "arrays_of_other_cases": self.elsewhere,
@@ -88,71 +101,260 @@ class Report:
         }
 
 
-def row_as_dict(row: Row) -> dict[str, Any]:
+# ---- as text -------------------------------------------------------------------------------
+
+
+def render(report: Report, whole: bool = False) -> str:
+    """Return the report as lines of text; `whole`: with every row of the tables."""
+    lines: list[str] = []
+    shown: set[tuple[str, str]] = set()  # what is wrong in tables so far
+    for case, rows in report.rows.items():
+        wrong = {(row.name, row.verdict) for row in rows if does_matter(row)}
+        first = report.first is not None and report.first.case == case
+        lines += [*case_lines(case, rows, whole, first or bool(wrong - shown)), ""]
+        shown |= wrong
+    return "\n".join([*lines, *summary(report)])
+
+
+# ---- tables ---------------------------------------------------------------------------------
+
+
+def case_lines(case: str, rows: list[Row], whole: bool, with_table: bool) -> list[str]:
+    """Return a line on one case, and its table, folded around what matters.
+
+    A case that is wrong in no other way than those before needs no table.
+    """
+    given = [row for row in rows if row.given]
+    failing = sum(row.fails for row in given)
+    state = f"{failing} not right" if failing else "all right"
+    lines = [f"case {case}: {len(given)} of {len(rows)} tensors given, {state}"]
+    if not (with_table or whole):
+        return [lines[0] + (", in the same tensors" if failing else "")]
+    shown = rows if whole else given
+    matters = {number for number, row in enumerate(shown) if does_matter(row)}
+    matters |= {next((n for n, row in enumerate(shown) if row.fails), 0)}
+    table: list[Sequence[str]] = [HEADER]
+    folded: list[Row] = []
+    for number, row in enumerate(shown):
+        if whole or any(abs(number - other) <= AROUND for other in matters):
+            table += [*fold(folded), cells(row)]
+            folded = []
+        else:
+            folded.append(row)
+    return lines + aligned([*table, *fold(folded)])
+
+
+def does_matter(row: Row) -> bool:
+    return bool(row.problem or row.remark) or row.local_right is False
+
+
+def fold(rows: list[Row]) -> list[Sequence[str]]:
+    """Return the line that stands for rows that are not shown."""
+    if not rows:
+        return []
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.verdict] = counts.get(row.verdict, 0) + 1
+    return [[f"... {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}"]]
+
+
+def cells(row: Row) -> list[str]:
+    first = [row.name, str(list(row.shape))]
     if not row.given:
-        return {"name": row.name, "shape": list(row.shape), "verdict": "not given"}
-    return {
-        "name": row.name,
-        "written": row.written,
-        "shape": list(row.shape),
-        "dtype": row.dtype,
-        "verdict": row.verdict,
-        "problem": row.problem or None,
-        "remark": row.remark or None,
-        "axes_in_order": None if row.turn is None else list(row.turn),
-        "expected": verdict_as_dict(row.expected, row.tolerance, "expected", row.expected_right),
-        "local": verdict_as_dict(row.local, row.local_tolerance, "local", row.local_right),
-        "not_judged_because_of": row.unjudged or None,
-    }
+        return [*first, *[""] * 5, row.verdict]
+    error, tolerance = decisive(row.expected, row.tolerance, "expected")
+    local, local_tolerance = decisive(row.local, row.local_tolerance, "local")
+    relative = f"{row.expected.relative:.1e}" if row.expected else ""
+    said = "; ".join(text for text in (row.verdict, row.problem, row.remark) if text)
+    return [*first, error, relative, tolerance, local, local_tolerance, said]
 
 
-def verdict_as_dict(
-    difference: Difference | None, tolerance: Tolerance | None, which: str, right: bool | None
-) -> dict[str, Any] | None:
+def decisive(
+    difference: Difference | None, tolerance: Tolerance | None, which: str
+) -> tuple[str, str]:
+    """Return the error that comes closest to its tolerance, and that, as texts."""
     if difference is None or tolerance is None:
-        return None
-    padded = getattr(tolerance, f"{which}_padded")
-    return {
-        "right": right,
-        "error": number(difference.real),
-        "error_padded": number(difference.padded),
-        "relative": number(difference.relative),
-        "tolerance": number(getattr(tolerance, which)),
-        "tolerance_padded": number(padded),
-        "unmasked": difference.unmasked,
-        "worst": None if difference.worst is None else list(difference.worst),
-    }
+        return "", ""
+    real, of_padded = getattr(tolerance, which), getattr(tolerance, f"{which}_padded")
+    if of_padded is None:
+        of_padded = real
+    pairs = [(difference.real, real), (difference.padded, of_padded)]
+    there = [(error, most) for error, most in pairs if error is not None]
+    if not there:
+        return "", ""
+    error, most = max(there, key=lambda pair: pair[0] / pair[1] if pair[1] else pair[0])
+    return f"{error:.1e}", f"{most:.1e}"
 
 
-def number(value: float | None) -> float | str | None:
-    if value is None or np.isfinite(value):
-        return None if value is None else float(value)
-    return str(float(value))
+def aligned(rows: list[Sequence[str]]) -> list[str]:
+    """Return rows of texts as lines in columns; a row of one text stands across them."""
+    full = [row for row in rows if len(row) == len(HEADER)]
+    widths = [max(map(width_of, column)) for column in zip(*full, strict=True)]
+    lines = []
+    for row in rows:
+        parts = [
+            text.rjust(width) if column in NUMBERS else padded(text, width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        lines.append(("  " + ("  ".join(parts) if len(row) > 1 else row[0])).rstrip())
+    return lines
 
 
-def blame_as_dict(blame: Blame) -> dict[str, Any]:
-    tensor = blame.row.tensor
-    return {
-        "name": tensor.name,
-        "cases": blame.cases,
-        "given_before": blame.given,
-        "not_given_between": blame.between,
-        "file": tensor.file,
-        "line": tensor.line,
-        "function": tensor.function,
-        "code": tensor.code,
-        "equation": tensor.equation,
-        "section": tensor.section,
-    }
+# ---- sentences ------------------------------------------------------------------------------
 
 
-def finding_as_dict(finding: Finding) -> dict[str, Any]:
-    return {
-        "mutation": finding.mutation.name,
-        "about": finding.mutation.about,
-        "edits": [dict(file=f, old=old, new=new) for f, old, new in finding.differences],
-        "complete": finding.complete,
-        "explains": finding.explained,
-        "parts": finding.parts,
-        "not_in": finding.elsewhere,
-    }
+def summary(report: Report) -> list[str]:
+    """Say what the check comes to."""
+    lines = []
+    first = report.first
+    if first is None:
+        lines.append(what_is_right(report))
+    else:
+        lines += about_first(report, first)
+        others = [blame for blame in report.blames if blame.row.name != first.name]
+        if others:
+            names = [place_of(blame) for blame in others]
+            lines.append(f"also wrong by {'itself' if len(names) == 1 else 'themselves'}:")
+            lines += [f"  {name}" for name in names[:LISTED]]
+            if len(names) > LISTED:
+                lines.append(f"  and {len(names) - LISTED} more")
+        inherited = sum(row.verdict == "inherited" for row in report.given)
+        if inherited:
+            lines.append(
+                f"{counted(inherited, 'array')} off only because of what came before: npbert "
+                f"computes the same from your values."
+            )
+        lines += diagnosis(report)
+    lines += leftovers(report)
+    return lines
+
+
+def what_is_right(report: Report) -> str:
+    judged = [row for row in report.given if row.tolerance]
+    if not judged:
+        return "Nothing could be judged: these values do not fit into the dtype they are in."
+    names = {row.name for row in judged}
+    missing = len(report.kit.tensors) - len(names)
+    rest = f"; {missing} others were not given" if missing else ""
+    return (
+        f"Right: all {len(names)} tensors given are within their tolerances, in "
+        f"{counted(len(report.rows), 'case')}{rest}."
+    )
+
+
+def about_first(report: Report, first: Row) -> list[str]:
+    """Say what is wrong first, what it was made of, and where npbert computes it."""
+    where = f"{first.name} {list(first.shape)} in case {first.case}"
+    if first.problem:
+        return [f"First wrong: {where}: it {first.problem}.", *origin(first)]
+    right_by_itself = first.expected_right
+    difference = first.local if right_by_itself else first.expected
+    tolerance = first.local_tolerance if right_by_itself else first.tolerance
+    error, most = decisive(difference, tolerance, "local" if right_by_itself else "expected")
+    worst = f" at {list(difference.worst)}" if difference and difference.worst else ""
+    lines = [f"First wrong: {where}: largest error {error}{worst}, tolerance {most}."]
+    if first.remark:
+        lines.append(f"  {first.remark}")
+    if right_by_itself:
+        lines.append(
+            "  It is near the kit's value, but is not what your own values before it give."
+        )
+    blame = next((blame for blame in report.blames if blame.row.name == first.name), None)
+    if blame:
+        lines += about_inputs(blame)
+    elif first.unjudged:
+        lines.append(f"  It comes after {first.unjudged}, which could not be followed.")
+    else:
+        lines.append("  No step by itself is wrong: errors have built up to here.")
+    return lines + origin(first)
+
+
+def about_inputs(blame: Blame) -> list[str]:
+    """Say which of a tensor's inputs were right, and what else lies between them and it."""
+    right = [name for name, is_right in blame.given.items() if is_right]
+    wrong = [name for name, is_right in blame.given.items() if not is_right]
+    lines = []
+    if right:
+        lines.append(f"  Its input{verb(right)} right: {listed(right)}.")
+    if wrong:
+        lines.append(f"  Not right before it: {listed(wrong)}; it is judged by these values.")
+    if not blame.given:
+        lines.append("  Nothing before it was given: it is judged by the inputs alone.")
+    if blame.between:
+        lines.append(f"  The mistake may also be in what was not given: {listed(blame.between)}.")
+    return lines
+
+
+def origin(row: Row) -> list[str]:
+    """Say where npbert computes a tensor, and how."""
+    tensor = row.tensor
+    lines = [f"  Computed in {tensor.file}:{tensor.line}: {tensor.code or tensor.function}"]
+    if tensor.equation:
+        lines.append(f"  Equation: {tensor.equation}")
+    if tensor.section:
+        lines.append(f"  See {tensor.section}")
+    return lines
+
+
+def place_of(blame: Blame) -> str:
+    row = blame.row
+    error, most = decisive(row.local, row.local_tolerance, "local")
+    off = f": error {error}, tolerance {most}" if error else ""
+    return f"{row.name}{off} ({row.tensor.file}:{row.tensor.line})"
+
+
+def diagnosis(report: Report) -> list[str]:
+    """Name the mistakes that give these very values."""
+    if not report.blames:
+        return []
+    if not report.findings:
+        return ["None of the classic mistakes that npbert knows gives these values."]
+    lines = []
+    if len([finding for finding in report.findings if finding.complete]) > 1:
+        lines.append("Several mistakes give these very values; more tensors would tell them apart.")
+    for finding in report.findings:
+        lines += about_finding(finding)
+    explained = {name for finding in report.findings for name in finding.explained}
+    rest = [blame.row.name for blame in report.blames if blame.row.name not in explained]
+    if rest and not any(finding.complete for finding in report.findings):
+        lines.append(f"What this does not explain: {listed(rest)}.")
+    return lines
+
+
+def about_finding(finding: Finding) -> list[str]:
+    about = finding.mutation.about
+    if finding.complete:
+        lines = [f"Your values match this model with {about}."]
+    else:
+        lines = [f"In {listed(finding.parts)} your values match this model with {about}."]
+    if finding.elsewhere:
+        lines.append(f"  Not so in {listed(finding.elsewhere)}.")
+    for file, old, new in finding.differences:
+        lines.append(f"  {file}: {old}  ->  {new}")
+    return lines
+
+
+def leftovers(report: Report) -> list[str]:
+    """Say what was in the file and was not used."""
+    lines = []
+    for name, near in list(report.unknown.items())[:LISTED]:
+        lines.append(f"Not in the kit: {name}" + (f" (the nearest name is {near})" if near else ""))
+    if len(report.unknown) > LISTED:
+        lines.append(f"Not in the kit: {len(report.unknown) - LISTED} more")
+    if report.elsewhere:
+        lines.append(f"Left out: {counted(report.elsewhere, 'array')} of other cases")
+    return lines
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list, cut where it would grow long."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def verb(names: Sequence[str]) -> str:
+    return " was" if len(names) == 1 else "s were"

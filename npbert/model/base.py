@@ -18,7 +18,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from npbert.checkpoints.checkpoint import read_weights, write_weights
+from npbert.checkpoints.directory import read_weights, write_weights
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.compiled import backend
 from npbert.compiled.texts import texts_of

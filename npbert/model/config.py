@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from npbert.activations import ACTIVATIONS
-from npbert.checkpoints.checkpoint import read_json, write_json
+from npbert.checkpoints.directory import read_json, write_json
 from npbert.checkpoints.shipped import checkpoint_directory
 
 FILE = "config.json"

@@ -16,9 +16,22 @@ and what they have in common:
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Every task and the file it is written in, which is imported when the task is first wanted.
+if TYPE_CHECKING:  # for editors and type checkers
+    from npbert.tasks.answers import question_answering
+    from npbert.tasks.features import feature_extraction
+    from npbert.tasks.masks import fill_mask
+    from npbert.tasks.mending import restore
+    from npbert.tasks.pairs import multiple_choice, next_sentence
+    from npbert.tasks.texts import text_classification
+    from npbert.tasks.tokens import token_classification
+
+__all__ = [
+    "feature_extraction", "fill_mask", "multiple_choice", "next_sentence", "question_answering",
+    "restore", "text_classification", "token_classification",
+]  # fmt: skip
+# The file of every task, which is imported when the task is first used.
 _HOMES = {
     "feature_extraction": "features",
     "fill_mask": "masks",
@@ -29,7 +42,6 @@ _HOMES = {
     "text_classification": "texts",
     "token_classification": "tokens",
 }
-__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

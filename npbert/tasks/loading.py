@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from npbert import auto
-from npbert.checkpoints.checkpoint import read_json
+from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.shipped import DEFAULTS, checkpoint_directory, shipped_checkpoints
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import FILE

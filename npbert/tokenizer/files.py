@@ -61,7 +61,7 @@ def write_vocabulary(path: str | os.PathLike[str], id_of_token: dict[str, int]) 
 
     A token that cannot be a line, or ids too sparse for line numbers, are a ValueError.
     """
-    from npbert.checkpoints.checkpoint import (
+    from npbert.checkpoints.directory import (
         atomic_write,  # here, because it needs NumPy and reading does not
     )
 
@@ -352,7 +352,7 @@ def sides_of_pipeline(pipeline: dict[str, Any]) -> dict[str, str]:
 def read_json_if_there(directory: str, name: str) -> dict[str, Any]:
     if not os.path.exists(os.path.join(directory, name)):
         return {}
-    from npbert.checkpoints.checkpoint import read_json
+    from npbert.checkpoints.directory import read_json
 
     return read_json(directory, name)
 
@@ -363,7 +363,7 @@ def write_files(directory: str, tokenizer: Any, settings: dict[str, Any]) -> lis
     A tokenizer.json is among them: it is what other libraries read, and one that lay there before
     would go before vocab.txt.
     """
-    from npbert.checkpoints.checkpoint import write_json
+    from npbert.checkpoints.directory import write_json
 
     tokens = tokenizer.added_tokens_decoder
     special = {

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from npbert.checkpoints import safetensors
+from npbert.checkpoints.files import MAX_DIMENSIONS, atomic_write
 
 DTYPES = [dtype for name, dtype in safetensors.DTYPES.items() if name != "BF16"]
 quick = settings(
@@ -120,10 +121,10 @@ def test_the_layout_byte_by_byte(path):
 
 
 def test_as_many_dimensions_as_numpy_has(path):
-    safetensors.write(path, {"a": np.ones((1,) * safetensors.MAX_DIMENSIONS)})
-    assert safetensors.read(path)["a"].ndim == safetensors.MAX_DIMENSIONS
+    safetensors.write(path, {"a": np.ones((1,) * MAX_DIMENSIONS)})
+    assert safetensors.read(path)["a"].ndim == MAX_DIMENSIONS
     with pytest.raises(ValueError):
-        np.ones((1,) * (safetensors.MAX_DIMENSIONS + 1))
+        np.ones((1,) * (MAX_DIMENSIONS + 1))
 
 
 def test_no_tensors(path):
@@ -249,7 +250,7 @@ REFUSED = {
     ),
     "65 dimensions": (
         file_of({"a": entry(shape=[1] * 65)}, b"\0" * 4),
-        f"tensor 'a': 65 dimensions, expected at most {safetensors.MAX_DIMENSIONS}",
+        f"tensor 'a': 65 dimensions, expected at most {MAX_DIMENSIONS}",
     ),
     "overflow to the right size": (
         file_of({"a": entry(shape=[2**62, 4, 4], offsets=[0, 0])}),
@@ -454,7 +455,7 @@ def test_a_process_that_dies_leaves_the_old_file(path):
     safetensors.write(path, {"a": np.zeros(3)})
     old = path.read_bytes()
     script = (
-        "import os, sys; from npbert.checkpoints.safetensors import atomic_write\n"
+        "import os, sys; from npbert.checkpoints.files import atomic_write\n"
         "with atomic_write(sys.argv[1]) as file:\n"
         "    file.write(b'half'); file.flush(); os._exit(9)"
     )
@@ -464,7 +465,7 @@ def test_a_process_that_dies_leaves_the_old_file(path):
 
 def test_the_old_file_stands_until_the_end(path):
     path.write_bytes(b"old")
-    with safetensors.atomic_write(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old" and len(os.listdir(path.parent)) == 2

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from torch_files import storage, tensor, write_zip
 
-from npbert.checkpoints import checkpoint, safetensors
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import READERS, read_weights
 
 A, B = np.arange(6.0, dtype=np.float32).reshape(2, 3), np.ones(2, np.float16)
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -27,7 +28,7 @@ def sharded(tmp_path):
 
 def refusal(directory, error=ValueError):
     with pytest.raises(error) as raised:
-        checkpoint.read_weights(directory)
+        read_weights(directory)
     message = str(raised.value)
     index = f"{directory / 'model.safetensors.index.json'}: "
     assert message.startswith(index) and "\n" not in message
@@ -35,7 +36,7 @@ def refusal(directory, error=ValueError):
 
 
 def test_shards_are_one_checkpoint(sharded):
-    got = checkpoint.read_weights(sharded)
+    got = read_weights(sharded)
     assert list(got) == ["a", "b", "x.LayerNorm.weight"]
     assert (got["a"] == A).all() and got["b"].dtype == np.float16
     assert not got["a"].flags.owndata  # memory-mapped as a single file is
@@ -48,7 +49,7 @@ def test_shards_of_torch(tmp_path):
     write_zip(tmp_path / names[1], {"b": two}, {"0": B.tobytes()})
     weight_map = dict(zip("ab", names))
     write_index(tmp_path, weight_map, "pytorch_model.bin.index.json")
-    got = checkpoint.read_weights(tmp_path)
+    got = read_weights(tmp_path)
     assert (got["a"] == A).all() and (got["b"] == B).all() and list(got) == ["a", "b"]
 
 
@@ -72,7 +73,7 @@ def test_a_tensor_in_two_shards(sharded):
 def test_a_damaged_shard_is_named(sharded):
     (sharded / SECOND).write_bytes(b"short")
     with pytest.raises(ValueError) as error:
-        checkpoint.read_weights(sharded)
+        read_weights(sharded)
     assert str(error.value).startswith(f"{sharded / SECOND}: 5 bytes long")
 
 
@@ -95,7 +96,7 @@ def test_a_folder_below_is_beside_the_index(tmp_path):
     (tmp_path / "shards").mkdir()
     safetensors.write(tmp_path / "shards" / FIRST, {"a": A})
     write_index(tmp_path, {"a": f"shards/{FIRST}"})
-    assert list(checkpoint.read_weights(tmp_path)) == ["a"]
+    assert list(read_weights(tmp_path)) == ["a"]
 
 
 @pytest.mark.parametrize("weight_map", [None, [], "x", 3])
@@ -111,12 +112,12 @@ def test_an_index_that_is_no_json(sharded):
 
 def test_an_empty_map(sharded):
     write_index(sharded, {})
-    assert checkpoint.read_weights(sharded) == {}
+    assert read_weights(sharded) == {}
 
 
 def test_the_order_of_preference(tmp_path):
     """One file before its shards, safetensors before what others wrote."""
-    assert list(checkpoint.READERS) == [
+    assert list(READERS) == [
         "model.safetensors",
         "model.safetensors.index.json",
         "weights.npz",
@@ -125,11 +126,11 @@ def test_the_order_of_preference(tmp_path):
         "tf_model.h5",
     ]
     write_zip(tmp_path / "pytorch_model.bin", {"torch": tensor()}, {"0": A.tobytes()})
-    assert list(checkpoint.read_weights(tmp_path)) == ["torch"]
+    assert list(read_weights(tmp_path)) == ["torch"]
     np.savez(tmp_path / "weights.npz", numpy=A)
-    assert list(checkpoint.read_weights(tmp_path)) == ["numpy"]
+    assert list(read_weights(tmp_path)) == ["numpy"]
     safetensors.write(tmp_path / FIRST, {"shard": A})
     write_index(tmp_path, {"shard": FIRST})
-    assert list(checkpoint.read_weights(tmp_path)) == ["shard"]
+    assert list(read_weights(tmp_path)) == ["shard"]
     safetensors.write(tmp_path / "model.safetensors", {"safetensors": A})
-    assert list(checkpoint.read_weights(tmp_path)) == ["safetensors"]
+    assert list(read_weights(tmp_path)) == ["safetensors"]

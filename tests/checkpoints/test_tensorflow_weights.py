@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from npbert import bert, convbert, mobilebert
-from npbert.checkpoints import checkpoint, safetensors, tensorflow_weights
+from npbert.checkpoints import safetensors, tensorflow_weights
+from npbert.checkpoints.directory import read_weights
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "tensorflow"
 CLASSES = sorted(directory.name for directory in FIXTURES.iterdir())
@@ -98,7 +99,7 @@ def test_outputs_equal_those_of_the_tf_class(tf_class, dtype, unpack):
     assert difference(model, expected) <= TOLERANCE
 
     there = model.state_dict()
-    for name, array in checkpoint.read_weights(directory).items():
+    for name, array in read_weights(directory).items():
         if name not in there:
             name = name.removeprefix(f"{model.base_model_prefix}.")
         assert np.array_equal(there[name], array), name
@@ -208,7 +209,7 @@ def test_safetensors_with_a_tf_class_s_names(tmp_path):
     kernel = np.arange(6, dtype=np.float32).reshape(2, 3)
     variables = {"bert/pooler/dense/kernel:0": kernel, "bert/pooler/dense/bias:0": kernel[0]}
     safetensors.write(tmp_path / "model.safetensors", variables, {"format": "tf"})
-    got = checkpoint.read_weights(tmp_path)
+    got = read_weights(tmp_path)
     assert got.keys() == {"bert.pooler.dense.weight", "bert.pooler.dense.bias"}
     assert np.array_equal(got["bert.pooler.dense.weight"], kernel.T)
 
@@ -262,7 +263,7 @@ def test_no_h5py(tmp_path, monkeypatch):
     path = tmp_path / "tf_model.h5"
     path.write_bytes(b"")
     with pytest.raises(ImportError, match=r'takes h5py: pip install "npbert\[tf\]"') as error:
-        checkpoint.read_weights(tmp_path)
+        read_weights(tmp_path)
     assert str(error.value).startswith(f"{path}: ") and "\n" not in str(error.value)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from npbert.checkpoints import safetensors
 from npbert.golden import Kit
-from npbert.golden.writing import lines, write_kit
+from npbert.golden.kit import lines, write_kit
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from npbert.activations import ACTIVATIONS
-from npbert.checkpoints import checkpoint
+from npbert.checkpoints.directory import read_json
 from npbert.model.config import BertConfig, ConvBertConfig, MobileBertConfig, SqueezeBertConfig
 
 FAMILIES = [BertConfig, ConvBertConfig, MobileBertConfig, SqueezeBertConfig]
@@ -365,7 +365,7 @@ def test_round_trip(tmp_path, family):
     again = family.from_pretrained(str(tmp_path / "made" / "here"))
     assert again == config
     assert {name: getattr(again, name) for name in changed} == changed
-    written = checkpoint.read_json(tmp_path / "made" / "here", "config.json")
+    written = read_json(tmp_path / "made" / "here", "config.json")
     text = {str(number): label for number, label in config.id2label.items()}  # as JSON has it
     assert written == config.to_dict() | {"id2label": text}
     assert written["model_type"] == family.model_type
@@ -375,7 +375,7 @@ def test_round_trip(tmp_path, family):
 @families
 def test_round_trip_of_the_defaults_says_nothing_of_labels(tmp_path, family):
     family().save_pretrained(tmp_path)
-    written = checkpoint.read_json(tmp_path, "config.json")
+    written = read_json(tmp_path, "config.json")
     assert not {"num_labels", "id2label", "label2id", "problem_type", "other"} & written.keys()
     assert family.from_pretrained(tmp_path) == family()
     assert family.from_dict(family().to_dict()) == family()

@@ -267,7 +267,7 @@ def test_what_is_tied_is_saved_once(tmp_path):
     words, bias = 20 * 5, 20
     assert untied.num_parameters() - model.num_parameters() == words + bias
     model.save_pretrained(tmp_path)
-    saved = npbert.checkpoints.checkpoint.read_weights(tmp_path)
+    saved = npbert.checkpoints.directory.read_weights(tmp_path)
     assert not any("decoder" in name for name in saved)
     assert saved["cls.predictions.dense.weight"].shape == (7, 20)
 

@@ -12,7 +12,8 @@ import pytest
 from small_models import randomise, small_config
 
 from npbert.bert import BertForMaskedLM, BertModel
-from npbert.checkpoints import checkpoint, safetensors
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import read_weights, write_weights
 from npbert.convbert import ConvBertForMaskedLM, ConvBertModel
 from npbert.model import params
 from npbert.model.config import BertConfig
@@ -75,9 +76,9 @@ def save(model, directory):
 
 def edit(directory, change):
     """Read the weights of a checkpoint, let `change` edit the dictionary, write them back."""
-    tensors = dict(checkpoint.read_weights(directory))
+    tensors = dict(read_weights(directory))
     change(tensors)
-    checkpoint.write_weights(directory, tensors)
+    write_weights(directory, tensors)
 
 
 def load_with_one_warning(cls, directory, **options):
@@ -242,7 +243,7 @@ def test_half_precision_is_widened_exactly(tmp_path, cls, dtype, stored):
     if stored == "F16":
         halves = {name: a.astype(np.float16) for name, a in tensors.items()}
         expected = {name: a.astype(dtype) for name, a in halves.items()}
-        checkpoint.write_weights(tmp_path, halves)
+        write_weights(tmp_path, halves)
     else:  # NumPy has no bfloat16: it is the upper half of a float32
         halves = {name: a.view(np.uint32) >> 16 for name, a in tensors.items()}
         expected = {n: (a << 16).view(np.float32).astype(dtype) for n, a in halves.items()}
@@ -529,7 +530,7 @@ def test_tied_weights_that_are_stored_twice(tmp_path, cls):
     """As the oldest checkpoints have them."""
     model = make(cls)
     save(model, tmp_path)
-    checkpoint.write_weights(tmp_path, model.state_dict())
+    write_weights(tmp_path, model.state_dict())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         again = cls.from_pretrained(tmp_path)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from test_safetensors import REFUSED, dicts, file_of, metadatas, quick, same
 
-from npbert.checkpoints import checkpoint, safetensors
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import read_json, read_weights, write_json, write_weights
 
 pytestmark = pytest.mark.reference
 library = pytest.importorskip("safetensors", reason="needs the extra `reference`")
@@ -144,12 +145,12 @@ def test_transformers_loads_what_is_written(tmp_path):
     )
     model = transformers.BertModel(config)
     tensors = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    checkpoint.write_json(tmp_path, "config.json", config.to_dict())
-    checkpoint.write_weights(tmp_path, tensors)
+    write_json(tmp_path, "config.json", config.to_dict())
+    write_weights(tmp_path, tensors)
     loaded, info = transformers.BertModel.from_pretrained(tmp_path, output_loading_info=True)
     assert not any(info.values())
     assert all((loaded.state_dict()[name].numpy() == tensors[name]).all() for name in tensors)
     loaded.save_pretrained(tmp_path / "back")
-    back = checkpoint.read_weights(tmp_path / "back")
+    back = read_weights(tmp_path / "back")
     assert back.keys() == tensors.keys() and all(same(back[n], tensors[n]) for n in tensors)
-    assert checkpoint.read_json(tmp_path / "back", "config.json")["hidden_size"] == 8
+    assert read_json(tmp_path / "back", "config.json")["hidden_size"] == 8

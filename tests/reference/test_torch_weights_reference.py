@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from reference_models import ALL_HEADS, npbert_class, random_model, reference_class, torch
 from torch_files import storage, tensor, write_older, write_zip
 
-from npbert.checkpoints import checkpoint, torch_pickle, torch_weights
+from npbert.checkpoints import torch_pickle, torch_weights
+from npbert.checkpoints.directory import read_weights
 from npbert.commands import conversion
 
 pytestmark = pytest.mark.reference
@@ -164,8 +165,8 @@ def test_bin_checkpoints_of_transformers_are_loaded_and_converted(tmp_path, fami
     assert again.state_dict().keys() == expected.keys()
     assert all((value == expected[name]).all() for name, value in again.state_dict().items())
     model.save_pretrained(tmp_path / "saved")
-    saved = checkpoint.read_weights(tmp_path / "saved")
-    assert checkpoint.read_weights(tmp_path / "converted").keys() == saved.keys()  # ties alike
+    saved = read_weights(tmp_path / "saved")
+    assert read_weights(tmp_path / "converted").keys() == saved.keys()  # ties alike
 
 
 @pytest.mark.parametrize("family", sorted({family for family, _ in ALL_HEADS}))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.checkpoints.checkpoint import read_json
+from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.commands.inspection import model_classes
 from npbert.model.base import PreTrainedModel

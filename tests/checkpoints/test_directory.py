@@ -7,7 +7,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from npbert.checkpoints import checkpoint, safetensors
+from npbert.checkpoints import directory, safetensors
+from npbert.checkpoints.directory import (
+    READERS,
+    UNREADABLE,
+    modern_names,
+    read_json,
+    read_weights,
+    write_json,
+    write_weights,
+)
 
 # ---- JSON ----------------------------------------------------------------------------------
 
@@ -25,13 +34,13 @@ values = st.recursive(
 )
 @given(value=st.dictionaries(st.text(), values, max_size=4))
 def test_json_round_trip(tmp_path, value):
-    checkpoint.write_json(tmp_path, "config.json", value)
-    got = checkpoint.read_json(tmp_path, "config.json")
+    write_json(tmp_path, "config.json", value)
+    got = read_json(tmp_path, "config.json")
     assert got == value and list(got) == list(value)
 
 
 def test_json_bytes(tmp_path):
-    checkpoint.write_json(tmp_path / "new" / "one", "config.json", {"b": 1, "a": ["é"]})
+    write_json(tmp_path / "new" / "one", "config.json", {"b": 1, "a": ["é"]})
     written = (tmp_path / "new" / "one" / "config.json").read_bytes()
     assert written == '{\n  "b": 1,\n  "a": [\n    "é"\n  ]\n}\n'.encode()
 
@@ -52,22 +61,22 @@ def test_json_that_is_not(tmp_path, content, message):
     if message is None:  # Pythons differ in whether they take so long a number
         message = ""
         try:
-            checkpoint.read_json(tmp_path, "config.json")
+            read_json(tmp_path, "config.json")
             return
         except ValueError:
             pass
     with pytest.raises(ValueError) as error:
-        checkpoint.read_json(tmp_path, "config.json")
+        read_json(tmp_path, "config.json")
     assert type(error.value) is ValueError
     assert str(error.value).startswith(f"{tmp_path / 'config.json'}: {message}")
 
 
 def test_json_that_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
-        checkpoint.read_json(tmp_path, "config.json")
+        read_json(tmp_path, "config.json")
     assert str(error.value) == f"{tmp_path}: no config.json"
     with pytest.raises(FileNotFoundError) as error:
-        checkpoint.read_json(tmp_path / "absent", "config.json")
+        read_json(tmp_path / "absent", "config.json")
     assert str(error.value) == f"{tmp_path / 'absent'}: no such directory (no config.json)"
 
 
@@ -75,21 +84,21 @@ def test_json_that_is_missing(tmp_path):
 def test_what_json_does_not_have_is_not_written(tmp_path, value):
     (tmp_path / "config.json").write_text("old")
     with pytest.raises((ValueError, TypeError)):
-        checkpoint.write_json(tmp_path, "config.json", {"a": value})
+        write_json(tmp_path, "config.json", {"a": value})
     assert (tmp_path / "config.json").read_text() == "old"
     assert os.listdir(tmp_path) == ["config.json"]
 
 
 def test_a_crash_leaves_the_old_json(tmp_path, monkeypatch):
-    checkpoint.write_json(tmp_path, "config.json", {"a": 1})
+    write_json(tmp_path, "config.json", {"a": 1})
 
     def crash(*args):
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"), monkeypatch.context() as patched:
         patched.setattr(os, "replace", crash)
-        checkpoint.write_json(tmp_path, "config.json", {"a": 2})
-    assert checkpoint.read_json(tmp_path, "config.json") == {"a": 1}
+        write_json(tmp_path, "config.json", {"a": 2})
+    assert read_json(tmp_path, "config.json") == {"a": 1}
     assert os.listdir(tmp_path) == ["config.json"]
 
 
@@ -99,8 +108,8 @@ def test_a_crash_leaves_the_old_json(tmp_path, monkeypatch):
 def test_weights_round_trip(tmp_path):
     tensors = {"dense.weight": np.ones((2, 3), np.float16), "dense.bias": np.arange(2.0)}
     directory = tmp_path / "made" / "here"
-    checkpoint.write_weights(directory, tensors)
-    got = checkpoint.read_weights(directory)
+    write_weights(directory, tensors)
+    got = read_weights(directory)
     assert got.keys() == tensors.keys() and got["dense.weight"].dtype == np.float16
     assert all((got[name] == tensors[name]).all() for name in tensors)
     assert os.listdir(directory) == ["model.safetensors"]
@@ -110,36 +119,36 @@ def test_weights_round_trip(tmp_path):
 
 def test_no_weights(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
-        checkpoint.read_weights(tmp_path)
+        read_weights(tmp_path)
     names = "model.safetensors, model.safetensors.index.json, weights.npz, pytorch_model.bin, "
     names += "pytorch_model.bin.index.json, tf_model.h5"
     assert str(error.value) == f"{tmp_path}: no weights: looked for {names}"
     with pytest.raises(FileNotFoundError, match=r"absent: no such directory \(no weights"):
-        checkpoint.read_weights(tmp_path / "absent")
+        read_weights(tmp_path / "absent")
 
 
 def test_weights_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "flax_model.msgpack").touch()
     with pytest.raises(FileNotFoundError) as error:
-        checkpoint.read_weights(tmp_path)
+        read_weights(tmp_path)
     assert str(error.value).startswith(f"{tmp_path}: no weights: looked for model.safetensors, ")
     assert str(error.value).endswith("; npbert cannot read the flax_model.msgpack that is there")
-    assert not set(checkpoint.UNREADABLE) & set(checkpoint.READERS)
+    assert not set(UNREADABLE) & set(READERS)
 
 
 def test_the_first_reader_whose_file_is_there_is_taken(tmp_path, monkeypatch):
     readers = {"b.bin": lambda path: {"b": path}, "a.bin": lambda path: {"a": path}}
-    monkeypatch.setattr(checkpoint, "READERS", readers)
+    monkeypatch.setattr(directory, "READERS", readers)
     (tmp_path / "a.bin").touch()
-    assert checkpoint.read_weights(tmp_path) == {"a": tmp_path / "a.bin"}
+    assert read_weights(tmp_path) == {"a": tmp_path / "a.bin"}
     (tmp_path / "b.bin").touch()
-    assert checkpoint.read_weights(tmp_path) == {"b": tmp_path / "b.bin"}
+    assert read_weights(tmp_path) == {"b": tmp_path / "b.bin"}
 
 
 def test_damaged_weights_name_the_file(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"short")
     with pytest.raises(ValueError, match=r"model\.safetensors: 5 bytes long"):
-        checkpoint.read_weights(tmp_path)
+        read_weights(tmp_path)
 
 
 # ---- legacy names --------------------------------------------------------------------------
@@ -162,7 +171,7 @@ def test_legacy_spellings():
         "embeddings.position_ids": None,
         "a.b.embeddings.position_ids": None,
     }
-    got = checkpoint.modern_names({name: np.array(i) for i, name in enumerate(names)})
+    got = modern_names({name: np.array(i) for i, name in enumerate(names)})
     kept = {new: i for i, new in enumerate(names.values()) if new is not None}
     assert {name: int(array) for name, array in got.items()} == kept
 
@@ -173,15 +182,15 @@ def test_both_spellings_of_one_tensor(tmp_path, order):
     tensors = {name: np.zeros(1) for name in names}
     message = "a.LayerNorm.weight is there twice, once under its legacy name"
     with pytest.raises(ValueError, match=message):
-        checkpoint.modern_names(tensors)
-    checkpoint.write_weights(tmp_path, tensors)
+        modern_names(tensors)
+    write_weights(tmp_path, tensors)
     with pytest.raises(ValueError, match=rf"model\.safetensors: {message}"):
-        checkpoint.read_weights(tmp_path)
+        read_weights(tmp_path)
 
 
 def test_legacy_names_are_understood_on_reading(tmp_path):
-    checkpoint.write_weights(
+    write_weights(
         tmp_path,
         {"embeddings.position_ids": np.arange(4), "embeddings.LayerNorm.beta": np.zeros(2)},
     )
-    assert list(checkpoint.read_weights(tmp_path)) == ["embeddings.LayerNorm.bias"]
+    assert list(read_weights(tmp_path)) == ["embeddings.LayerNorm.bias"]

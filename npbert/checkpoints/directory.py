@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from npbert.checkpoints import numpy_weights, safetensors, tensorflow_weights, torch_weights
-from npbert.checkpoints.safetensors import atomic_write, naming, short
+from npbert.checkpoints.files import atomic_write, naming, short
 
 T = TypeVar("T")
 

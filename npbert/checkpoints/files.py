@@ -1,0 +1,49 @@
+"""What readers and writers of files share: atomic writing, errors that name the file, limits."""
+
+import os
+import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+MAX_SIZE = 2**63 - 1  # the largest index that NumPy can hold
+MAX_DIMENSIONS = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32  # NumPy's
+
+short = reprlib.Repr()  # whatever a damaged file holds, its error stays one readable line
+short.maxstring = short.maxother = 200
+short.maxlong, short.maxlist = 40, 33
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Give a binary file that takes the place of `path` when the block ends well.
+
+    Until then the bytes go to a hidden file beside it. An exception removes that file, and a
+    crash at any moment leaves the old `path` as it was. Arrays mapped from the old file stay
+    valid. Raises FileNotFoundError where the directory is missing.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no directory {path.parent} to write it to")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # the bytes reach the disk before the name does
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let the message of every ValueError in the block begin with a file's path."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from None
