@@ -7,6 +7,7 @@ tests/reference/test_added_tokens_reference.py compares the two.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -18,6 +19,9 @@ WHITE_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + ""
     map(chr, range(0x2000, 0x200B))
 )
 white_space = re.compile(f"[{WHITE_SPACE}]*")
+
+short = reprlib.Repr()  # of what callers and files give, for messages of bounded length
+short.maxlevel, short.maxstring, short.maxother = 2, 60, 60
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class AddedToken:
 
     def __post_init__(self) -> None:
         if not isinstance(self.content, str):
-            raise ValueError(f"an added token is {self.content!r}, expected a string")
+            raise ValueError(f"an added token is {short.repr(self.content)}, expected a string")
         self.content.encode("utf-8")  # a lone surrogate is a UnicodeEncodeError, a ValueError
         object.__setattr__(self, "chosen", self.normalized is not None)
         if self.normalized is None:
@@ -73,11 +77,15 @@ def added_token(token: Any, what: str = "a token", special: bool = False) -> Add
     if isinstance(token, str):
         return AddedToken(token, special=special)
     if isinstance(token, dict) and isinstance(token.get("content"), str):
-        token = AddedToken(**{name: token[name] for name in OPTIONS if name in token})
+        for name in OPTIONS[1:]:
+            if not isinstance(token.get(name), (bool, type(None))):
+                value = short.repr(token[name])
+                raise ValueError(f"{what}: {name} is {value}, expected true or false")
+        token = AddedToken(**{name: token[name] for name in OPTIONS if token.get(name) is not None})
     elif not isinstance(token, AddedToken) and all(hasattr(token, name) for name in OPTIONS):
         token = AddedToken(*[getattr(token, name) for name in OPTIONS])  # another library's
     if not isinstance(token, AddedToken):
-        raise ValueError(f"{what} is {token!r}, expected a string or an AddedToken")
+        raise ValueError(f"{what} is {short.repr(token)}, expected a string or an AddedToken")
     return token.as_special() if special else token
 
 

@@ -18,6 +18,7 @@ from npbert.tokenizer.arguments import (
 )
 from npbert.tokenizer.batch_encoding import BatchEncoding, check_tensor_type
 from npbert.tokenizer.encoding import LARGEST_LIMIT, Encoding
+from npbert.tokenizer.files import naming, read_arguments, write_files
 from npbert.tokenizer.padding import pad
 from npbert.tokenizer.truncation import Pieces, truncate
 from npbert.tokenizer.vocabulary import SETTINGS, Vocabulary
@@ -288,25 +289,23 @@ class PreTrainedTokenizer(Vocabulary):
     ) -> Any:
         """Read a tokenizer from a directory, or from a shipped checkpoint by its name.
 
-        The files are those that tokenizer_files.py names, vocab.txt or tokenizer.json at least;
-        `options` are arguments of the constructor and go before them. No vocabulary at all is a
+        The files are those that files.py describes, vocab.txt or tokenizer.json at least; `options`
+        are arguments of the constructor and go before the files. No vocabulary at all is a
         FileNotFoundError; a damaged file, or another tokenizer than BERT's, is a ValueError.
         """
-        from npbert.checkpoints.shipped import (
-            checkpoint_directory,  # here: a tokenizer can do without it
-        )
-        from npbert.tokenizer.files import read_arguments
+        # Imported here: a tokenizer made from a vocabulary does without it.
+        from npbert.checkpoints.shipped import checkpoint_directory
 
         directory = os.fspath(checkpoint_directory(os.fspath(pretrained_model_name_or_path)))
-        return cls(**read_arguments(directory, SETTINGS, options, cls._obeys_normalizer))
+        arguments = read_arguments(directory, SETTINGS, options, cls._obeys_normalizer)
+        with naming(directory):
+            return cls(**arguments)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
         """Write vocab.txt and the files beside it, which transformers reads; return their paths.
 
         The directory is made where it is missing, and each file is written atomically.
         """
-        from npbert.tokenizer.files import write_files
-
         directory = os.fspath(save_directory)
         os.makedirs(directory, exist_ok=True)
         settings = {name: getattr(self, name) for name in SETTINGS}

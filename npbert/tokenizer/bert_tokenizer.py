@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from npbert.tokenizer.added_tokens import AddedToken
+from npbert.tokenizer.added_tokens import AddedToken, short
 from npbert.tokenizer.arguments import checked_text
 from npbert.tokenizer.base import PreTrainedTokenizer
 from npbert.tokenizer.caching_pipeline import CachingPipeline
 from npbert.tokenizer.encoding import NO_LIMIT
+from npbert.tokenizer.files import is_length, read_json_if_there
 from npbert.tokenizer.stages import Normalizer
 from npbert.tokenizer.truncation import Pieces
 
@@ -84,13 +85,13 @@ class BertTokenizer(PreTrainedTokenizer):
             ("truncation_side", truncation_side, ("right", "left")),
         ):
             if value not in known:
-                raise ValueError(f"{name} is {value!r}, expected one of {known}")
+                raise ValueError(f"{name} is {short.repr(value)}, expected one of {known}")
         if isinstance(model_input_names, str):
             raise ValueError(f"model_input_names is {model_input_names!r}, expected a list")
         if model_max_length is None:
             model_max_length = NO_LIMIT
-        if not isinstance(model_max_length, (int, float)) or model_max_length < 0:
-            raise ValueError(f"model_max_length is {model_max_length!r}, expected a length")
+        if not is_length(model_max_length):
+            raise ValueError(f"model_max_length is {model_max_length!r:.60}, expected a length")
 
         added = [token for _, token in sorted((added_tokens_decoder or {}).items())]
         normalizer = Normalizer(
@@ -168,9 +169,8 @@ class AutoTokenizer:
         directory   a directory, or the name of a shipped checkpoint
         options     arguments of the constructor, which go before the files
         """
-        # Imported here: a tokenizer made from a vocabulary does without them.
+        # Imported here: a tokenizer made from a vocabulary does without it.
         from npbert.checkpoints.shipped import checkpoint_directory
-        from npbert.tokenizer.files import read_json_if_there
 
         path = os.fspath(checkpoint_directory(os.fspath(directory)))
         name = read_json_if_there(path, "tokenizer_config.json").get("tokenizer_class")

@@ -1,28 +1,31 @@
 """The files of a tokenizer: vocab.txt, tokenizer.json, tokenizer_config.json and the older ones.
 
 vocab.txt                the tokens, one a line
-tokenizer.json           the whole pipeline of the Rust library; its vocabulary goes before
-                         vocab.txt
-tokenizer_config.json    the arguments of the tokenizer
-special_tokens_map.json  the special tokens; read where tokenizer_config.json does not have
-added_tokens.json        `added_tokens_decoder`, which holds the added tokens by their ids
+tokenizer.json           the pipeline of the Rust library; its vocabulary goes before vocab.txt
+tokenizer_config.json    the arguments of the tokenizer; `added_tokens_decoder` holds the added
+                         tokens by their ids
+special_tokens_map.json  the special tokens
+added_tokens.json        the ids of added tokens; this file and the one above are read only if
+                         tokenizer_config.json has no `added_tokens_decoder`
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from npbert.tokenizer.added_tokens import WHITE_SPACE, AddedToken, added_token
+from npbert.tokenizer.added_tokens import WHITE_SPACE, AddedToken, added_token, short
 
 # ---- vocab.txt -----------------------------------------------------------------------------
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> dict[str, int]:
-    """Read a vocab.txt: one token a line, whose id is the number of its line, from 0.
+    """Read a vocab.txt: one token per line; the id of a token is its line number, from 0.
 
-    Lines end at the line feed alone and lose the white space at their end. Of several equal tokens
-    the last one counts. A file that is not UTF-8 is a ValueError.
+    Only a line feed ends a line, and white space at the end of a line is dropped. Of several equal
+    tokens the last one counts. A file that is not UTF-8 is a ValueError.
     """
     with open(path, "rb") as file:
         content = file.read()
@@ -36,20 +39,25 @@ def read_vocabulary(path: str | os.PathLike[str]) -> dict[str, int]:
 
 
 def check_vocabulary(id_of_token: dict[str, int], where: str) -> None:
-    """Raise a ValueError if tokens share an id, or if what should be a token or an id is none."""
+    """Raise a ValueError if two tokens share an id, or for a wrong type of a token or an id."""
     token_of_id: dict[int, str] = {}
     for token, number in id_of_token.items():
-        if not isinstance(token, str) or not isinstance(number, int) or number < 0:
-            raise ValueError(f"{where}: {token!r} has {number!r}, expected a string and its id")
+        if not isinstance(token, str) or not is_id(number):
+            given = f"{short.repr(token)} has {short.repr(number)}"
+            raise ValueError(f"{where}: {given}, expected a string and its id")
         if number in token_of_id:
-            raise ValueError(
-                f"{where}: {token_of_id[number]!r} and {token!r} have one id, {number}"
-            )
+            both = f"{short.repr(token_of_id[number])} and {short.repr(token)}"
+            raise ValueError(f"{where}: {both} have one id, {number}")
         token_of_id[number] = token
 
 
+def is_id(number: Any) -> bool:
+    """Tell whether a value is an id: a non-negative integer."""
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
 def write_vocabulary(path: str | os.PathLike[str], id_of_token: dict[str, int]) -> None:
-    """Write a vocab.txt atomically, such that reading it gives the same vocabulary.
+    """Write a vocab.txt from which `read_vocabulary` reads the same vocabulary, atomically.
 
     A token that cannot be a line, or ids too sparse for line numbers, are a ValueError.
     """
@@ -72,9 +80,116 @@ def write_vocabulary(path: str | os.PathLike[str], id_of_token: dict[str, int]) 
         file.write("".join([f"{line}\n" for line in lines]).encode("utf-8"))
 
 
-# ---- directories ---------------------------------------------------------------------------
+# ---- values of JSON files ----------------------------------------------------------------
 
 EXTRA = ("extra_special_tokens", "additional_special_tokens")  # in version 5, in version 4
+NEEDED = ("unk_token", "sep_token", "cls_token")  # every row is made with these
+
+
+def is_switch(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def is_switch_or_null(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def is_length(value: Any) -> bool:
+    """Tell whether a value is a length; files hold 1e30 where none is known, and null."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value is None or (is_number and 0 <= value < float("inf"))
+
+
+def is_side(value: Any) -> bool:
+    return value in ("right", "left")
+
+
+def are_names(value: Any) -> bool:
+    is_list = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return value is None or is_list
+
+
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {  # of the settings in tokenizer_config.json
+    "do_lower_case": (is_switch, "true or false"),
+    "tokenize_chinese_chars": (is_switch, "true or false"),
+    "strip_accents": (is_switch_or_null, "true, false or null"),
+    "clean_up_tokenization_spaces": (is_switch_or_null, "true, false or null"),
+    "split_special_tokens": (is_switch_or_null, "true, false or null"),
+    "model_max_length": (is_length, "a length in tokens"),
+    "max_len": (is_length, "a length in tokens"),
+    "padding_side": (is_side, '"right" or "left"'),
+    "truncation_side": (is_side, '"right" or "left"'),
+    "model_input_names": (are_names, "a list of names"),
+}
+KINDS_OF_NORMALIZER = {
+    "clean_text": KINDS["do_lower_case"],
+    "handle_chinese_chars": KINDS["do_lower_case"],
+    "strip_accents": KINDS["strip_accents"],
+    "lowercase": KINDS["do_lower_case"],
+}
+
+
+@contextmanager
+def naming(where: str) -> Iterator[None]:
+    """Begin the message of a ValueError with the file, or with the directory, that it is about."""
+    try:
+        yield
+    except ValueError as error:
+        if str(error).startswith(where):
+            raise
+        raise ValueError(f"{where}: {error}") from None
+
+
+def check_kinds(
+    contents: dict[str, Any], kinds: dict[str, tuple[Callable[[Any], bool], str]]
+) -> None:
+    """Raise a ValueError for a setting of a wrong type."""
+    for name, (fits, expected) in kinds.items():
+        if name in contents and not fits(contents[name]):
+            raise ValueError(f"{name} is {short.repr(contents[name])}, expected {expected}")
+
+
+def check_special_tokens(contents: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raise a ValueError for a special token, named or not, that is no token.
+
+    A token that every row needs may be null only if the caller has given another one.
+    """
+    for name, value in contents.items():
+        if name in EXTRA:
+            if isinstance(value, dict) and name == EXTRA[0]:  # by names of their own
+                value = list(value.values())
+            if not isinstance(value, (list, type(None))):
+                raise ValueError(f"{name} is {short.repr(value)}, expected a list of tokens")
+            for token in value or []:
+                added_token(token, name)
+        elif name in NEEDED and value is None and not given.get(name):
+            raise ValueError(f"{name} is null, expected a token")
+        elif name.endswith("_token") and not is_switch_or_null(value):  # add_bos_token: a switch
+            if not str(added_token(value, name)):
+                raise ValueError(f"{name} is '', expected a string that is not empty")
+
+
+def part_of(contents: dict[str, Any], name: str, expected: str = "an object") -> dict[str, Any]:
+    """Return a JSON object within another one; where it is missing or null, an empty one."""
+    value = contents.get(name)
+    if not isinstance(value, (dict, type(None))):
+        raise ValueError(f"{name} is {short.repr(value)}, expected {expected}")
+    return value or {}
+
+
+def numbered_tokens(pairs: list[tuple[Any, Any]], what: str) -> list[tuple[int, AddedToken]]:
+    """Return tokens with their ids as ids and AddedTokens."""
+    numbered = []
+    for number, token in pairs:
+        if isinstance(number, str) and number.isdecimal():  # as the keys of JSON objects are
+            number = int(number)
+        if not is_id(number):
+            raise ValueError(f"{what}: an id is {short.repr(number)}, expected a number from 0 on")
+        numbered.append((number, added_token(token, f"{what}: an added token")))
+    return numbered
+
+
+# ---- directories ---------------------------------------------------------------------------
 
 
 def read_arguments(
@@ -96,24 +211,33 @@ def read_arguments(
     if not pipeline and not os.path.isfile(path):
         raise FileNotFoundError(f"{directory}: no vocab.txt and no tokenizer.json")
 
+    with naming(os.path.join(directory, "tokenizer_config.json")):
+        check_kinds(config, KINDS)
+        check_special_tokens(config, given)
+        decoder = part_of(config, "added_tokens_decoder")
+        numbered = numbered_tokens([*decoder.items()], "added_tokens_decoder")
+    where = os.path.join(directory, "tokenizer.json")
+    with naming(where):
+        listed = listed_tokens(pipeline)
     if "max_len" in config:
         config.setdefault("model_max_length", config["max_len"])
     stored = config | given
-    listed = pipeline.get("added_tokens") or []
-    if "added_tokens_decoder" in stored:
-        numbered = list((stored["added_tokens_decoder"] or {}).items())
-    else:  # then the older files count
+    if "added_tokens_decoder" in given:
+        numbered = [*(given["added_tokens_decoder"] or {}).items()]
+    elif "added_tokens_decoder" not in config:  # then the older files count
         older = read_json_if_there(directory, "special_tokens_map.json")
+        with naming(os.path.join(directory, "special_tokens_map.json")):
+            check_special_tokens(older, given)
         for name, token in older.items():
             if not given.get(name):
                 is_token = isinstance(token, dict) and name != EXTRA[0]
                 stored[name] = added_token(token, name, special=True) if is_token else token
-        numbered = added_tokens_of_version_4(directory, stored)
-        numbered += [(token.get("id"), token) for token in listed]
-    tokens = [(int(number), added_token(token, "an added token")) for number, token in numbered]
-    by_text = {str(token): token for _, token in tokens}
-    before = map(added_token, listed) if obeys_normalizer else ()
-    in_order = [*before, *[token for _, token in sorted(dict(tokens).items())]]
+        with naming(os.path.join(directory, "added_tokens.json")):
+            numbered = added_tokens_of_version_4(directory, stored)
+        numbered += listed
+    by_text = {str(token): token for _, token in numbered}
+    before = [token for _, token in listed] if obeys_normalizer else []
+    in_order = [*before, *[token for _, token in sorted(dict(numbered).items())]]
 
     arguments = {name: stored[name] for name in settings if name in stored}
     arguments |= {name: value for name, value in given.items() if name not in (*EXTRA, "vocab")}
@@ -137,58 +261,92 @@ def read_arguments(
     ]
     if not pipeline:
         return {"vocab": path, **arguments}
-    where = os.path.join(directory, "tokenizer.json")
-    arguments["vocab"] = vocabulary_of_pipeline(pipeline, where)
-    if obeys_normalizer:
-        arguments |= options_of_normalizer(pipeline, where)
-    for part, name in (("truncation", "truncation_side"), ("padding", "padding_side")):
-        if pipeline.get(part) and "direction" in pipeline[part]:
-            arguments.setdefault(name, str(pipeline[part]["direction"]).lower())
-    return arguments
+    with naming(where):
+        arguments["vocab"] = vocabulary_of_pipeline(pipeline)
+        if obeys_normalizer:
+            arguments |= options_of_normalizer(pipeline)
+        return sides_of_pipeline(pipeline) | arguments
 
 
-def added_tokens_of_version_4(directory: str, stored: dict[str, Any]) -> list[tuple[int, Any]]:
-    """Read added_tokens.json, which says nothing but ids: tokens that are special nowhere else."""
+def added_tokens_of_version_4(
+    directory: str, stored: dict[str, Any]
+) -> list[tuple[int, AddedToken]]:
+    """Read added_tokens.json, which holds ids alone; other files say which tokens are special."""
     special = {str(token) for name, token in stored.items() if name.endswith("_token")}
     for name in EXTRA:
         special |= set(map(str, stored.get(name) or []))
-    return [
-        (number, AddedToken(text, normalized=text not in special, special=text in special))
-        for text, number in read_json_if_there(directory, "added_tokens.json").items()
-    ]
+    numbered = []
+    for text, number in read_json_if_there(directory, "added_tokens.json").items():
+        if not is_id(number):
+            given = f"{short.repr(text)} has {short.repr(number)}"
+            raise ValueError(f"{given}, expected a string and its id")
+        is_special = text in special
+        numbered.append((number, AddedToken(text, normalized=not is_special, special=is_special)))
+    return numbered
 
 
-def vocabulary_of_pipeline(pipeline: dict[str, Any], where: str) -> dict[str, int]:
-    """Return the vocabulary in a tokenizer.json, or say which other pipeline than BERT's it is."""
-    model = pipeline.get("model") or {}
+def listed_tokens(pipeline: dict[str, Any]) -> list[tuple[int, AddedToken]]:
+    """Return the added tokens in a tokenizer.json and their ids."""
+    listed = pipeline.get("added_tokens")
+    if not isinstance(listed, (list, type(None))):
+        raise ValueError(f"added_tokens is {short.repr(listed)}, expected a list of tokens")
+    for token in listed or []:
+        if not isinstance(token, dict):
+            raise ValueError(f"added_tokens holds {short.repr(token)}, expected an object")
+    return numbered_tokens([(token.get("id"), token) for token in listed or []], "added_tokens")
+
+
+def vocabulary_of_pipeline(pipeline: dict[str, Any]) -> dict[str, int]:
+    """Return the vocabulary in a tokenizer.json; another pipeline than BERT's is a ValueError."""
+    model = part_of(pipeline, "model", "BERT's, WordPiece")
     for part, expected in (
         ("model", "WordPiece"),
         ("normalizer", "BertNormalizer"),
         ("pre_tokenizer", "BertPreTokenizer"),
     ):
-        kind = (pipeline.get(part) or {}).get("type")
+        kind = part_of(pipeline, part, f"BERT's, {expected}").get("type")
         if kind is None and part == "model" and "continuing_subword_prefix" in model:
             kind = "WordPiece"  # older files do not say it
         if kind != expected:
-            raise ValueError(f"{where}: its {part} is {kind}, expected BERT's, {expected}")
+            kind = kind if isinstance(kind, str) and len(kind) <= 40 else short.repr(kind)
+            raise ValueError(f"its {part} is {kind} (type), expected BERT's, {expected}")
     for option, value in (("continuing_subword_prefix", "##"), ("max_input_chars_per_word", 100)):
-        if model.get(option, value) != value:
-            raise ValueError(f"{where}: its {option} is {model[option]!r}, expected {value!r}")
-    if not isinstance(model.get("vocab"), dict):
-        raise ValueError(f"{where}: its vocabulary is no table from tokens to ids")
+        given = model.get(option, value)
+        if given != value:
+            raise ValueError(f"its {option} is {short.repr(given)}, expected {value!r}")
+    if not isinstance(model.get("vocab"), dict) or not model["vocab"]:
+        raise ValueError(
+            f"its vocab is {short.repr(model.get('vocab'))}, no table of ids by tokens"
+        )
+    check_vocabulary(model["vocab"], "model.vocab")
     return model["vocab"]
 
 
-def options_of_normalizer(pipeline: dict[str, Any], where: str) -> dict[str, Any]:
+def options_of_normalizer(pipeline: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments that the normalizer in a tokenizer.json stands for."""
     normalizer = pipeline["normalizer"]
+    check_kinds(normalizer, KINDS_OF_NORMALIZER)
     if not normalizer.get("clean_text", True):
-        raise ValueError(f"{where}: its normalizer does not clean the text, which BERT's does")
+        raise ValueError("its normalizer does not clean the text (clean_text), which BERT's does")
     return {
         "do_lower_case": normalizer.get("lowercase", True),
         "strip_accents": normalizer.get("strip_accents"),
         "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
     }
+
+
+def sides_of_pipeline(pipeline: dict[str, Any]) -> dict[str, str]:
+    """Return where a tokenizer.json truncates and pads, as far as it says so."""
+    sides = {}
+    for part, name in (("truncation", "truncation_side"), ("padding", "padding_side")):
+        direction = part_of(pipeline, part, "an object or null").get("direction", "")
+        if direction != "":
+            side = direction.lower() if isinstance(direction, str) else direction
+            if not is_side(side):
+                given = f"{part}.direction is {short.repr(direction)}"
+                raise ValueError(f'{given}, expected "Right" or "Left"')
+            sides[name] = side
+    return sides
 
 
 def read_json_if_there(directory: str, name: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from npbert.tokenizer.added_tokens import AddedToken, AddedTokens, added_token
-from npbert.tokenizer.files import check_vocabulary, read_vocabulary, write_vocabulary
+from npbert.tokenizer.added_tokens import AddedToken, AddedTokens, added_token, short
+from npbert.tokenizer.files import NEEDED, check_vocabulary, read_vocabulary, write_vocabulary
 
 SPECIAL_TOKENS = {  # by the names of the constructor's arguments, with what BERT calls them
     "bos_token": None,
@@ -19,7 +19,6 @@ SPECIAL_TOKENS = {  # by the names of the constructor's arguments, with what BER
     "cls_token": "[CLS]",
     "mask_token": "[MASK]",
 }
-NEEDED = ("unk_token", "sep_token", "cls_token")  # there is no row without these
 SETTINGS = (
     "do_lower_case",
     "strip_accents",
@@ -123,7 +122,7 @@ class Vocabulary:
         self.unknown_id = self.id_of_token.get(str(named["unk_token"]))
         if self.unknown_id is None:
             raise ValueError(
-                f"{where}: no unk_token {str(named['unk_token'])!r} among its "
+                f"{where}: no unk_token {short.repr(str(named['unk_token']))} among its "
                 f"{len(self.id_of_token)} tokens"
             )
 

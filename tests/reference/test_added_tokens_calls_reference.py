@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from test_call_forms_reference import VOCABULARY, assert_same, drawn_options
+from compared_calls import VOCABULARY, assert_same, drawn_options
 
 from npbert.tokenizer.added_tokens import AddedToken
 from npbert.tokenizer.bert_tokenizer import BertTokenizer

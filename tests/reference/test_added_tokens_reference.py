@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_tokenizer import LINES
+from tokenizer_data import LINES
 
 import npbert
 from npbert.tokenizer.added_tokens import OPTIONS

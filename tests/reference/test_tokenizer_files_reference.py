@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from test_tokenizer import LINES
+from tokenizer_data import LINES
 
 import npbert
 from npbert import BertTokenizer

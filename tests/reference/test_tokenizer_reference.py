@@ -10,7 +10,7 @@ import pytest
 from benchmark_tokenizer import sentences
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_tokenizer import ANY, AWKWARD, LINES, TINY
+from tokenizer_data import ANY, AWKWARD, LINES, TINY
 
 from npbert.tokenizer import characters as character_tables
 from npbert.tokenizer import stages

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_tokenizer import ABLE, AFF, BANG, CLS, LINES, MAN, MASK, PAD, SEP, THE, TINY, UN
+from tokenizer_data import ABLE, AFF, BANG, CLS, LINES, MAN, MASK, PAD, SEP, THE, TINY, UN
 
 from npbert.tokenizer import truncation
 from npbert.tokenizer.batch_encoding import BatchEncoding, CharSpan, TokenSpan

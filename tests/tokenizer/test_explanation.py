@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_tokenizer import ANY, AWKWARD, LINES, TINY
+from tokenizer_data import ANY, AWKWARD, LINES, TINY
 
 from npbert.__main__ import main
 from npbert.terminal import cells, padded, shown, table, underlined, width_of, wrap

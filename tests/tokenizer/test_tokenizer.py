@@ -1,4 +1,4 @@
-"""npbert/tokenizer.py and its helpers, without the reference: definitions, results, refusals."""
+"""Stages, the caching pipeline and calls, without the reference: results and refusals."""
 
 import copy
 import os
@@ -6,12 +6,30 @@ import pickle
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizer_data import (
+    ABLE,
+    AFF,
+    ANY,
+    AWKWARD,
+    BANG,
+    CLS,
+    LINES,
+    MAN,
+    MASK,
+    PAD,
+    SEP,
+    STOP,
+    THE,
+    TINY,
+    UN,
+    UNK,
+    S,
+)
 
 from npbert import AddedToken
 from npbert.tokenizer import caching_pipeline, stages
@@ -22,13 +40,6 @@ from npbert.tokenizer.bert_tokenizer import (
     MobileBertTokenizerFast,
     SqueezeBertTokenizer,
 )
-
-TINY = Path(__file__).parents[2] / "weights" / "convbert-tiny" / "vocab.txt"
-LINES = [
-    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "un", "##aff", "##able", "man", ",", ".",
-    "!", "##s", "e", "##e", "été", "naive", "中", "'", "don", "t",
-]  # fmt: skip
-PAD, UNK, CLS, SEP, MASK, THE, UN, AFF, ABLE, MAN, COMMA, STOP, BANG, S = range(14)
 
 
 @pytest.fixture
@@ -111,13 +122,6 @@ def test_greedy_longest_match():
 
 # ---- the fast path and the definition ------------------------------------------------------
 
-AWKWARD = st.sampled_from([
-    *"aAbEzZ019 ,.!?'$#[]", "[MASK]", "[SEP]", "[PAD", "##s", "été", "İ", "ΑΣ", "한국", "中文",
-    "\t", "\n", "\x0b", "\x0c", "\x1c", "\x1f", "\x85", "\xa0", "\u2028", "\u3000", "\0", "\x7f",
-    "\u0301", "\u0327", "\u302e", "\u302f", "\u1baa", "\u1b44", "\u09bc", "\u0f73", "\u0344",
-    "\u200d", "\u200b", "\ufeff", "\ufffd", "\ue000", "\u0378", "\U0001f600", "\U0001d15e",
-])  # fmt: skip
-ANY = st.characters(exclude_categories=["Cs"])
 TEXTS = st.lists(AWKWARD | ANY, max_size=30).map("".join)
 # Mostly words that are known, with single spaces: such texts have a shorter way.
 WORDS = ["the", "Man,", "unaffable", "don't", "naïve", "e\u0301", "中", "\x00a", "\u302e", "Ωmega",

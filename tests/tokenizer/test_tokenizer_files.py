@@ -1,10 +1,10 @@
-"""npbert/tokenizer_files.py without the reference: what is read, written and refused."""
+"""tokenizer/files.py without the reference: what is read, written and refused."""
 
 import json
 import os
 
 import pytest
-from test_tokenizer import LINES, TINY
+from tokenizer_data import LINES, TINY
 
 from npbert import AddedToken, AutoTokenizer, BertTokenizer, ConvBertTokenizer
 from npbert.tokenizer.files import read_vocabulary
@@ -143,3 +143,69 @@ def test_missing_files(tmp_path):
         BertTokenizer(tmp_path / "absent")
     with pytest.raises(FileNotFoundError, match="absent"):
         BertTokenizer(TINY).save_vocabulary(tmp_path / "absent")
+
+
+# ---- values of a wrong type ----------------------------------------------------------------
+
+WRONG = [None, -1, 0, 1e308, float("nan"), "x", "", [], {}, True, "long " * 5_000]
+
+
+def values_in(value, path=()):
+    """Yield the path of every value in a JSON object."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in items:
+        yield (*path, key)
+        if isinstance(inner, (dict, list)):
+            yield from values_in(inner, (*path, key))
+
+
+def put(contents, path, value):
+    for key in path[:-1]:
+        contents = contents[key]
+    contents[path[-1]] = value
+
+
+@pytest.mark.parametrize("layout", ["version 5", "version 4"])
+@pytest.mark.parametrize("kind", [BertTokenizer, ConvBertTokenizer])
+def test_every_value_of_a_wrong_type(tmp_path, layout, kind):
+    saved = kind(
+        {token: number for number, token in enumerate(LINES[:8])},
+        mask_token=AddedToken("<mask>", lstrip=True),
+        extra_special_tokens=["<e>"],
+        model_max_length=64,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+    saved.add_tokens("<new>")
+    saved.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text("utf-8"))
+    if layout == "version 4":  # then the older files are read
+        del config["added_tokens_decoder"]
+        (tmp_path / "tokenizer.json").unlink()
+    else:
+        pipeline = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
+        pipeline["truncation"] = {"direction": "Right"}
+        (tmp_path / "tokenizer.json").write_text(json.dumps(pipeline), "utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+    assert kind.from_pretrained(tmp_path).encode("the <mask>") == saved.encode("the <mask>")
+
+    refused = 0
+    for file in sorted(tmp_path.glob("*.json")):
+        text = file.read_text("utf-8")
+        for path in values_in(json.loads(text)):
+            for wrong in WRONG:
+                contents = json.loads(text)
+                put(contents, path, wrong)
+                file.write_text(json.dumps(contents), "utf-8")
+                try:
+                    read = kind.from_pretrained(tmp_path)
+                    assert read("the man <mask>", return_offsets_mapping=True) and repr(read)
+                except ValueError as error:
+                    message = str(error)
+                    refused += 1
+                    assert message.startswith(str(tmp_path)) and len(message) < 500, (path, wrong)
+                    if file.name not in message:  # two values do not fit each other
+                        assert wrong in ("x", WRONG[-1]) and "unk_token" in message, (path, message)
+                    names = [key for key in path if isinstance(key, str)]
+                    assert any(name in message for name in names), (path, message)
+        file.write_text(text, "utf-8")
+    assert refused > 100
