@@ -1,25 +1,27 @@
-"""The Auto classes: the family is chosen by `model_type` in config.json."""
+"""The family and the class of a checkpoint: what its config.json says, and the Auto classes."""
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
+from npbert import bert, convbert, mobilebert, squeezebert
 from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import config as configs
+from npbert.model.base import PreTrainedModel
 
 # model_type: the file of the family, and how the names of its classes begin
-FAMILIES = {
-    "bert": ("bert", "Bert"),
-    "convbert": ("convbert", "ConvBert"),
-    "mobilebert": ("mobilebert", "MobileBert"),
-    "squeezebert": ("squeezebert", "SqueezeBert"),
+FAMILIES: dict[str, tuple[ModuleType, str]] = {
+    "bert": (bert, "Bert"),
+    "convbert": (convbert, "ConvBert"),
+    "mobilebert": (mobilebert, "MobileBert"),
+    "squeezebert": (squeezebert, "SqueezeBert"),
 }
 
 
-def family_of(directory: str | Path) -> tuple[str, str]:
+def family_of(directory: str | Path) -> tuple[ModuleType, str]:
     """Return the file and the class prefix of a checkpoint's family, or say which are known."""
     directory = checkpoint_directory(directory)
     values = read_json(directory, configs.FILE)
@@ -30,6 +32,62 @@ def family_of(directory: str | Path) -> tuple[str, str]:
             f"expected one of {', '.join(FAMILIES)}"
         )
     return FAMILIES[model_type]
+
+
+def model_classes(family: tuple[ModuleType, str]) -> dict[str, type[PreTrainedModel]]:
+    """Return the model classes of a family: "Model", "ForMaskedLM", ... -> class."""
+    module, prefix = family
+    heads = {name.removeprefix(prefix): cls for name, cls in vars(module).items()
+             if name.startswith(prefix)}  # fmt: skip
+    return {
+        head: cls
+        for head, cls in heads.items()
+        if isinstance(cls, type)
+        and issubclass(cls, PreTrainedModel)
+        and (head == "Model" or head.startswith("For"))
+    }
+
+
+def class_for(directory: str | Path, head: str | None = None) -> type[PreTrainedModel]:
+    """Return the class of a checkpoint's family that has a head.
+
+    head: "ForMaskedLM", "Model", ... or a whole class name; by default the class that config.json
+    names (`architectures`) where npbert has it, else the bare model. Raises ValueError for a head
+    that the family does not have.
+    """
+    classes = model_classes(family_of(directory))
+    by_name = {cls.__name__: cls for cls in classes.values()} | classes
+    if head is None:
+        return by_name.get(architecture_of(directory), classes["Model"])
+    if head not in by_name:
+        raise ValueError(f"head is {head!r}, expected one of {', '.join(classes)}")
+    return by_name[head]
+
+
+def architecture_of(directory: str | Path) -> str:
+    """Return the class name that config.json gives first, "" for none."""
+    names = read_json(checkpoint_directory(directory), configs.FILE).get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else ""
+
+
+def class_named(name: str) -> type[PreTrainedModel] | None:
+    """Return the model class of that name, of whatever family, or None."""
+    for family in FAMILIES.values():
+        for cls in model_classes(family).values():
+            if cls.__name__ == name:
+                return cls
+    return None
+
+
+def family_ties(directory: str | Path) -> dict[str, str]:
+    """Return which tensors any class of a checkpoint's family takes from another one: name -> name.
+
+    Raises ValueError for a family that npbert does not have, and a config that is no model's.
+    """
+    ties: dict[str, str] = {}
+    for cls in model_classes(family_of(directory)).values():
+        ties |= cls.tied(cls.config_class.from_pretrained(directory))
+    return ties
 
 
 class AutoConfig:
@@ -60,10 +118,9 @@ class AutoModel:
         return chosen.from_pretrained(directory, **options)
 
     @classmethod
-    def class_of(cls, family: tuple[str, str]) -> Any:
+    def class_of(cls, family: tuple[ModuleType, str]) -> Any:
         """Return the class of a family's model, or None where the family has no such head."""
-        file, prefix = family
-        return getattr(importlib.import_module(f"npbert.{file}"), prefix + cls.suffix, None)
+        return model_classes(family).get(cls.suffix)
 
 
 class AutoModelForMaskedLM(AutoModel):
@@ -78,7 +135,7 @@ class AutoModelForPreTraining(AutoModel):
     suffix = "ForPreTraining"
 
     @classmethod
-    def class_of(cls, family: tuple[str, str]) -> Any:
+    def class_of(cls, family: tuple[ModuleType, str]) -> Any:
         # As in the reference: SqueezeBERT was trained to fill in masked words, and that is all.
         own = super().class_of(family)
         return AutoModelForMaskedLM.class_of(family) if family[1] == "SqueezeBert" else own

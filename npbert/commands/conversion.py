@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from npbert.auto import family_ties
 from npbert.checkpoints.directory import read_json, read_weights, write_json, write_weights
 from npbert.checkpoints.shipped import checkpoint_directory
-from npbert.commands.inspection import family_ties
 from npbert.model.config import FILE
 
 DTYPES = ("float16", "float32", "float64")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.auto import family_of
+from npbert.auto import class_for, family_of, family_ties
 from npbert.checkpoints import safetensors, torch_weights
 from npbert.checkpoints.directory import READERS, modern_names, read_json, read_shards, weights_file
 from npbert.checkpoints.files import naming
@@ -28,7 +27,7 @@ def inspect(directory: str | Path, head: str | None = None) -> dict[str, Any]:
     """Describe a checkpoint, as JSON can hold it, without reading more of it than is needed.
 
     head  what the tensors are held against: "ForMaskedLM", "Model", ... or a whole class name;
-          by default the class in the config's `architectures`, where npbert has it, else the body
+          by default the class in the config's `architectures`, or else the bare model
 
     Returned are directory, weights (the file), config, parameters (how many numbers there are,
     tied ones once), modules (the same for each), tensors (dtype and shape as stored, under the
@@ -48,13 +47,13 @@ def inspect(directory: str | Path, head: str | None = None) -> dict[str, Any]:
     comparison: dict[str, Any] = {"class": None}
     prefix, ties = "", {}
     try:
-        classes = model_classes(directory)
+        family_of(directory)
     except ValueError as error:
         if head is not None:
             raise
         comparison["reason"] = str(error)
     else:
-        chosen = _choose(classes, config, head)
+        chosen = class_for(directory, head)
         prefix, ties = chosen.base_model_prefix, family_ties(directory)
         comparison = _compare(modern, chosen, directory)
     modules: dict[str, int] = {}
@@ -100,44 +99,6 @@ def _stand_in(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 # ---- against the classes of the family -------------------------------------------------------
-
-
-def model_classes(directory: str | Path) -> dict[str, type[PreTrainedModel]]:
-    """Return the model classes of a checkpoint's family: "Model", "ForMaskedLM", ... -> class."""
-    file, prefix = family_of(directory)
-    found = vars(importlib.import_module(f"npbert.{file}"))
-    heads = {name.removeprefix(prefix): found[name] for name in found if name.startswith(prefix)}
-    return {
-        head: cls
-        for head, cls in heads.items()
-        if isinstance(cls, type)
-        and issubclass(cls, PreTrainedModel)
-        and (head == "Model" or head.startswith("For"))
-    }
-
-
-def family_ties(directory: str | Path) -> dict[str, str]:
-    """Return which tensors any class of the family takes from another one: name -> name.
-
-    Raises ValueError for a family that npbert does not have, and a config that is no model's.
-    """
-    ties: dict[str, str] = {}
-    for cls in model_classes(directory).values():
-        ties |= cls.tied(cls.config_class.from_pretrained(directory))
-    return ties
-
-
-def _choose(
-    classes: dict[str, type[PreTrainedModel]], config: dict[str, Any], head: str | None
-) -> type[PreTrainedModel]:
-    by_name = {cls.__name__: cls for cls in classes.values()} | classes
-    if head is not None:
-        if head not in by_name:
-            raise ValueError(f"head is {head!r}, expected one of {', '.join(classes)}")
-        return by_name[head]
-    architectures = config.get("architectures")
-    first = architectures[0] if isinstance(architectures, list) and architectures else None
-    return by_name[first] if isinstance(first, str) and first in by_name else by_name["Model"]
 
 
 def _compare(

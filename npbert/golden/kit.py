@@ -10,7 +10,6 @@ is called in the last three is "<case>/<name>".
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.auto import FAMILIES
+from npbert.auto import class_named
 from npbert.checkpoints import safetensors
 from npbert.checkpoints.directory import modern_names, read_json
 from npbert.checkpoints.files import atomic_write, naming, short
@@ -170,15 +169,12 @@ class Kit:
                     raise ValueError(f"{path}: {name} is {given}, expected {dtype} {list(shape)}")
 
 
-def model_class(architecture: str) -> Any:
+def model_class(architecture: str) -> type[PreTrainedModel]:
     """Return npbert's class of that name; raise ValueError where there is none."""
-    for file, prefix in FAMILIES.values():
-        if architecture.startswith(prefix):
-            module = importlib.import_module(f"npbert.{file}")
-            found = getattr(module, architecture, None)
-            if isinstance(found, type) and hasattr(found, "parameter_shapes"):
-                return found
-    raise ValueError(f"architecture is {short.repr(architecture)}, which npbert does not have")
+    found = class_named(architecture)
+    if found is None:
+        raise ValueError(f"architecture is {short.repr(architecture)}, which npbert does not have")
+    return found
 
 
 def model_with(

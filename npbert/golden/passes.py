@@ -80,13 +80,9 @@ def run_npbert(
 
 def run_numba(model: PreTrainedModel, inputs: Mapping[str, np.ndarray], returned: Any) -> Arrays:
     """Run the compiled twins; return what a model returns, as quantities."""
-    before = backend.chosen_backend()
-    backend.set_backend("numba")
-    try:
+    with backend.using("numba"):
         run: Any = model
         output = run(output_hidden_states=True, output_attentions=True, **inputs)
-    finally:
-        backend.set_backend(before)
     return {returned[name]: a for name, a in returned_arrays(output) if name in returned}
 
 

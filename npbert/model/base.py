@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -328,7 +329,11 @@ def float_dtype(dtype: Any) -> np.dtype:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=3)
+    """Warn at the line that called npbert, through whatever class."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "npbert":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
 
 
 def _listed(names: list[str]) -> str:

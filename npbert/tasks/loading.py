@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from npbert import auto
-from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.shipped import DEFAULTS, checkpoint_directory, shipped_checkpoints
 from npbert.model.base import PreTrainedModel
-from npbert.model.config import FILE
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
 
 Model = str | Path | PreTrainedModel | None  # how the tasks are told which model to use
@@ -131,8 +129,7 @@ def _load_tokenizer(directory: Path) -> BertTokenizer:
 
 
 def _model_class(task: Task, directory: Path) -> Any:
-    architectures = read_json(directory, FILE).get("architectures")
-    saved_as = str(architectures[0]) if architectures and isinstance(architectures, list) else ""
+    saved_as = auto.architecture_of(directory)
     heads = [head for head in task.heads if saved_as.endswith(head)]
     return getattr(auto, f"AutoModel{(heads or task.heads)[0]}")
 

@@ -3,9 +3,10 @@
     for quantity in npbert.trace(model, input_ids=[[2, 31, 7, 3]]):
         print(quantity.name, quantity.shape, quantity.value.mean())
 
-The forward code knows nothing of this. Python itself reports every line that is run (sys.settrace),
-and after an assignment the arrays that it bound are noted. A quantity is named by the parameters
-that the function works with, and by the name it is given there:
+The forward code calls nothing of this, though its lines were written to be recorded: one quantity,
+one name. Python itself reports every line that is run (sys.settrace), and after an assignment the
+arrays that it bound are noted. A quantity is named by the parameters that the function works with,
+and by the name it is given there:
 
     encoder.layer.0.attention.self.query           what a function returns that has parameters of
                                                    its own (`linear` with p.query): a module's
@@ -86,8 +87,11 @@ class Trace(Sequence[Quantity]):
     """The quantities of one forward pass, in the order in which they were computed.
 
     `trace[name]` takes any of a quantity's names, `trace[i]` its number; `output` is what the model
-    returned.
+    returned. `print(trace)` shows a table: name, shape, mean, largest absolute value, and the line
+    that computed it; the middle of a long one is left out.
     """
+
+    SHOWN = 12  # lines at the beginning of the table, and as many at its end
 
     def __init__(self) -> None:
         self.quantities: list[Quantity] = []
@@ -113,6 +117,24 @@ class Trace(Sequence[Quantity]):
     def __contains__(self, key: object) -> bool:
         return key in self.by_name
 
+    def __repr__(self) -> str:
+        return f"Trace({len(self)} quantities)"
+
+    def __str__(self) -> str:
+        rows = [("quantity", "shape", "mean", "largest", "computed in")]
+        for q in self.quantities:
+            whole = q.value.astype(np.float64)
+            numbers = (
+                (f"{whole.mean():.3g}", f"{np.abs(whole).max():.3g}") if q.value.size else "--"
+            )
+            rows.append((q.name, str([*q.shape]), *numbers, f"{q.function}, {q.file}:{q.line}"))
+        left = len(self) - 2 * self.SHOWN
+        if left > 1:
+            rows[1 + self.SHOWN : -self.SHOWN] = [(f"... {left} more", "", "", "", "")]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ("  ".join(text.ljust(w) for text, w in zip(row, widths)) for row in rows)
+        return "\n".join(line.rstrip() for line in lines)
+
     def names(self) -> list[str]:
         """Return the name of every quantity, in computing order."""
         return [quantity.name for quantity in self.quantities]
@@ -129,8 +151,8 @@ def trace(
     visit: called with each quantity as soon as it is there, before anything uses it, and with the
         array itself: what is written into that array, the rest of the pass goes on with.
 
-    The plain NumPy definitions run, whatever the backend is, for it is their lines that are
-    recorded; other threads see that backend, too, until the pass is over.
+    The plain NumPy definitions run, whatever the backend is, since it is their lines that are
+    recorded; other threads keep the backend that they have.
     Errors are those of the call of the model.
     """
     if not isinstance(model, PreTrainedModel):
@@ -140,14 +162,13 @@ def trace(
 
 def listen(recorder: Recorder, model: PreTrainedModel, *arguments: Any, **named: Any) -> Trace:
     """Run a model as `trace` does, while a recorder listens that may note more than quantities."""
-    backend_before, trace_before = backend.chosen_backend(), sys.gettrace()
-    backend.set_backend("numpy")
+    trace_before = sys.gettrace()
     sys.settrace(recorder.on_call)
     try:
-        recorder.trace.output = cast(Callable, model)(*arguments, **named)
+        with backend.using("numpy"):
+            recorder.trace.output = cast(Callable, model)(*arguments, **named)
     finally:
         sys.settrace(trace_before)
-        backend.set_backend(backend_before)
     return recorder.trace
 
 

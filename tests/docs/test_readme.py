@@ -26,7 +26,13 @@ def test_there_are_examples():
     assert len(EXAMPLES) >= 2
 
 
-PAGES = [ROOT / "README.md", ROOT / "weights" / "README.md", *ROOT.glob("weights/*/README.md")]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "npbert" / "README.md",
+    ROOT / ".github" / "CONTRIBUTING.md",
+    ROOT / "weights" / "README.md",
+    *ROOT.glob("weights/*/README.md"),
+]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -34,3 +40,23 @@ def test_links_lead_somewhere(path):
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", path.read_text("utf-8"))
     assert links
     assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_file_that_a_page_names_is_there():
+    """Paths between backticks, such as `tests/scripts/make_torch_fixtures.py`."""
+    for page in PAGES[1:3]:
+        text = page.read_text("utf-8")
+        named = re.findall(r"(?:`|python )((?:tests|weights|npbert|tutorials)/[\w/.*-]+)", text)
+        assert named or page == PAGES[1]
+        assert [name for name in named if not list(ROOT.glob(name))] == []
+
+
+def test_the_workflow_runs_what_ci_runs():
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8")
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert "bash .ci/run" in workflow
+    for command in ('-m "not reference and not browser"', "python -m pytest -q"):
+        assert command in workflow and command in script
+    for python in ("3.10", "3.14"):
+        assert f'"{python}"' in workflow
+    assert 'requires-python = ">=3.10"' in (ROOT / "pyproject.toml").read_text("utf-8")

@@ -8,7 +8,9 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import shutil
 import tempfile
+import weakref
 
 import numpy as np
 import pytest
@@ -53,6 +55,14 @@ TOLERANCES = {"float64": 1e-10, "float32": 2e-5}  # relative to the largest valu
 DECODER_FIELDS = ("cross_attentions", "cache")
 
 
+class Folder:
+    """A folder for a checkpoint, which is removed when nobody holds this object any more."""
+
+    def __init__(self):
+        self.name = tempfile.mkdtemp()
+        weakref.finalize(self, shutil.rmtree, self.name)
+
+
 @dataclasses.dataclass
 class Reference:
     """A model of the reference, in both dtypes, and the checkpoint that it was saved as."""
@@ -61,7 +71,7 @@ class Reference:
     head: str
     config: object
     models: dict  # dtype name -> transformers model
-    directory: tempfile.TemporaryDirectory  # removed when nobody holds the reference any more
+    directory: Folder
 
     def __call__(self, dtype, **inputs):
         """Run the model in a dtype ("float32") on arrays; return its output, arrays again."""
@@ -143,7 +153,7 @@ def spread_of(name, weight, config):
 def reference(family, head, **options):
     """Return a random model of the reference and its checkpoint; the same call, the same object."""
     model = random_model(family, head, **options)
-    directory = tempfile.TemporaryDirectory()
+    directory = Folder()
     model.save_pretrained(directory.name)
     return Reference(family, head, model.config, in_both_dtypes(model), directory)
 

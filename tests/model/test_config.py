@@ -1,4 +1,4 @@
-"""npbert/config.py: defaults, what is refused and how, unknown keys, config.json."""
+"""npbert/model/config.py: defaults, what is refused and how, unknown keys, config.json."""
 
 import dataclasses
 import json

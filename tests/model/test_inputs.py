@@ -1,4 +1,4 @@
-"""npbert/inputs.py: what a model can be called with, and every wrong call in its own words."""
+"""npbert/model/inputs.py: what a model can be called with, and what it says of a wrong call."""
 
 import re
 

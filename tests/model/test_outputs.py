@@ -1,4 +1,6 @@
-"""npbert/outputs.py: a result by attribute, key, index, slice and as a tuple."""
+"""npbert/model/outputs.py: a result by attribute, key, index, slice and as a tuple."""
+
+import dataclasses
 
 import numpy as np
 import pytest
@@ -50,4 +52,5 @@ def test_an_index_past_the_end(output):
 @pytest.mark.parametrize("ours", [BaseModelOutputWithPooling, MaskedLMOutput])
 def test_fields_are_those_of_the_reference(ours):
     theirs = pytest.importorskip("transformers.modeling_outputs")
-    assert ours.__annotations__.keys() == getattr(theirs, ours.__name__).__annotations__.keys()
+    names = [field.name for field in dataclasses.fields(ours)]
+    assert names == [*getattr(theirs, ours.__name__).__annotations__]

@@ -1,4 +1,4 @@
-"""npbert/params.py: the tree, random parameters, a checkpoint's names and shapes."""
+"""npbert/model/params.py: the tree, random parameters, a checkpoint's names and shapes."""
 
 import copy
 
@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import npbert
 from npbert.model import params
 
 # ---- the tree ------------------------------------------------------------------------------
@@ -245,3 +246,33 @@ def test_no_copy_is_made():
     before = dict(tensors)
     params.match(tensors, WANTED, ["head."], "here")
     assert all(tensors[name] is before[name] for name in WANTED)
+
+
+# ---- the tree as text ----------------------------------------------------------------------
+
+
+def test_a_model_prints_its_modules_with_shapes_as_torch_does():
+    sizes = dict(vocab_size=9, hidden_size=4, num_attention_heads=2, intermediate_size=8)
+    settings = npbert.BertConfig(**sizes, num_hidden_layers=2, max_position_embeddings=5)
+    model = npbert.BertForSequenceClassification(settings)
+    lines = repr(model).splitlines()
+    count = f"{model.num_parameters():,}"
+    assert lines[0] == f"BertForSequenceClassification(  # {count} parameters, float32"
+    assert lines[1:4] == ["  (bert): (", "    (embeddings): (",
+                          "      (word_embeddings): weight [9, 4]"]  # fmt: skip
+    assert "        (0-1): 2 x (" in lines  # layers that look alike are drawn once
+    assert lines[-3:] == ["  )", "  (classifier): weight [2, 4], bias [2]", ")"]
+    assert sum("query" in line for line in lines) == 1
+
+
+def test_layers_that_differ_are_drawn_apart():
+    tensors = {"layer.0.weight": np.zeros(2), "layer.1.weight": np.zeros(3)}
+    tensors["layer.2.weight"] = np.zeros(3)
+    assert [*params.render(params.tree(tensors), "", "")] == [
+        "(",
+        "  (layer): [",
+        "    (0): weight [2]",
+        "    (1-2): 2 x weight [3]",
+        "  ]",
+        ")",
+    ]

@@ -1,18 +1,14 @@
-"""The quirks of the reference that are MobileBERT's own, one test each.
-
-As in test_quirks_reference.py each test shows that npbert does as the reference does and, where
-that alone would not show it, that the obvious is something else.
-"""
+"""The quirks of MobileBERT against the reference, one test each, as in test_quirks_reference.py."""
 
 import contextlib
 import re
-import tempfile
 
 import numpy as np
 import pytest
 from reference_models import (
     DIFFERENT,
     SMALL,
+    Folder,
     Reference,
     assert_agrees,
     assert_disagrees,
@@ -361,7 +357,7 @@ def test_values_of_millions_are_compared_relatively():
 
 
 def saved(model):
-    directory = tempfile.TemporaryDirectory()
+    directory = Folder()
     model.save_pretrained(directory.name)
     return Reference("MobileBert", "Model", model.config, in_both_dtypes(model), directory)
 

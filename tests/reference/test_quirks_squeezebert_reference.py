@@ -1,6 +1,7 @@
-"""The quirks of SqueezeBERT, one test each, as in test_quirks_reference.py."""
+"""The quirks of SqueezeBERT against the reference, as in test_quirks_reference.py."""
 
 import json
+import re
 import shutil
 import warnings
 from pathlib import Path
@@ -216,8 +217,11 @@ def test_a_bare_body_in_a_head(head):
 def test_weights_of_another_head(head):
     """As the published masked-LM checkpoint loads elsewhere: body and pooler come along."""
     truth = reference("SqueezeBert", "ForMaskedLM")
-    with pytest.warns(UserWarning, match=r"does not use .*cls\.predictions"):
+    with pytest.warns(UserWarning) as caught:
         model = npbert_class("SqueezeBert", head).from_pretrained(truth.directory.name, "float64")
+    messages = " ".join(str(warning.message) for warning in caught)
+    assert re.search(r"does not use .*cls\.predictions", messages)
+    assert ("initialised" in messages) == (head != "Model") and len(caught) == 1 + (head != "Model")
     theirs = from_reference_checkpoint("SqueezeBert", head, truth.directory.name)["float64"]
     if head == "Model":
         expected = run(theirs, "float64", **ids_of(truth))

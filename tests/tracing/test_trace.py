@@ -271,3 +271,24 @@ def test_a_first_name_stands_for_its_quantity_whatever_others_are_called_later()
     recorded = npbert.trace(model, **inputs_for("ForMultipleChoice"))
     assert all(recorded[quantity.name] is quantity for quantity in recorded)
     assert recorded["summary"].name == "summary" != recorded["sequence_summary.summary"].name
+
+
+# ---- as a table ----------------------------------------------------------------------------
+
+
+def test_a_trace_prints_as_a_short_table():
+    recorded = npbert.trace(small_model("Bert"), IDS)
+    header, *lines = str(recorded).splitlines()
+    assert header.split() == ["quantity", "shape", "mean", "largest", "computed", "in"]
+    assert len(lines) == 25 and lines[12] == f"... {len(recorded) - 24} more"
+    first, last = recorded[0], recorded[-1]
+    assert lines[0].startswith(f"{first.name} ") and str([*first.shape]) in lines[0]
+    assert lines[-1].endswith(f"{last.function}, {last.file}:{last.line}")
+    assert f"{np.abs(last.value).max():.3g}" in lines[-1]
+    assert repr(recorded) == f"Trace({len(recorded)} quantities)"
+
+
+def test_a_short_trace_prints_whole():
+    recorded = npbert.trace(small_model("Bert", "Model", num_hidden_layers=0), IDS)
+    assert 10 < len(recorded) < 25
+    assert len(str(recorded).splitlines()) == len(recorded) + 1 and " more" not in str(recorded)

@@ -104,8 +104,6 @@ def planted(mutation: Mutation, model: PreTrainedModel) -> Iterator[PreTrainedMo
         by_place.setdefault(edit.place, []).append(edit)
     mistaken = [_mistaken(family, place, tuple(edits)) for place, edits in by_place.items()]
     undo: list[tuple[Any, str, Any]] = []
-    backend_before = backend.chosen_backend()
-    backend.set_backend("numpy")
     try:
         for holder, name, function in mistaken:
             right = getattr(holder, name)
@@ -115,11 +113,11 @@ def planted(mutation: Mutation, model: PreTrainedModel) -> Iterator[PreTrainedMo
             for each in holders:
                 undo.append((each, name, right))
                 setattr(each, name, function)
-        yield _with_parameters(model, mutation.parameters) if mutation.parameters else model
+        with backend.using("numpy"):
+            yield _with_parameters(model, mutation.parameters) if mutation.parameters else model
     finally:
         for holder, name, right in reversed(undo):
             setattr(holder, name, right)
-        backend.set_backend(backend_before)
 
 
 def _mistaken(family: ModuleType, place: str, edits: tuple[Edit, ...]) -> tuple[Any, str, Any]:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from npbert.checkpoints.directory import read_json
+from npbert.auto import class_for
 from npbert.checkpoints.shipped import checkpoint_directory
-from npbert.commands.inspection import model_classes
 from npbert.model.base import PreTrainedModel
-from npbert.model.config import FILE
 from npbert.model.heads import MultipleChoice
 from npbert.tasks.rows import Row, encode, texts_of
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
@@ -44,7 +41,7 @@ def read(
 
     name: a directory, or the name of a checkpoint that ships.
     texts: one, or two for a pair; for a multiple-choice head a prompt and its choices.
-    head: "Model", "ForMaskedLM", ...; by default what the checkpoint was saved as, or its body.
+    head: "Model", "ForMaskedLM", ...; by default what the checkpoint was saved as.
     truncation: cut a text that is longer than the model can take, instead of refusing it.
 
     Raises FileNotFoundError where there is no such checkpoint; ValueError for a head that the
@@ -68,19 +65,6 @@ def read(
     ids = padded["input_ids"].tolist()
     tokens = [tokenizer.convert_ids_to_tokens(row) for row in ids]
     return Reading(directory.resolve().name, model, tokenizer, list(texts), inputs, tokens)
-
-
-def class_for(directory: Path, head: str | None) -> Any:
-    """Return the class of a head, or of what the config says that the checkpoint is."""
-    classes = model_classes(directory)
-    if head is not None:
-        if head not in classes:
-            raise ValueError(f"head is {head!r}, expected one of {', '.join(classes)}")
-        return classes[head]
-    architectures = read_json(directory, FILE).get("architectures")
-    first = architectures[0] if isinstance(architectures, list) and architectures else None
-    by_name = {chosen.__name__: chosen for chosen in classes.values()}
-    return by_name.get(str(first), classes["Model"])
 
 
 def rows_of(
