@@ -6,8 +6,10 @@ The texts are the paragraphs of the corpus's validation split, and for each othe
 of tests/texts/languages.tsv: its words in a random order that is always the same, a third of them
 with a random ending, so that not all of them recur. The contestants take turns within each round;
 printed is each one's median, in megabytes of UTF-8 a second, and how it compares with the Rust
-library (extra `reference`), which runs on one thread and is left out where it is not installed.
-"First pass" is a tokenizer that has remembered nothing yet, the reading of its vocabulary left out.
+library (extra `reference`), which runs on one thread and is left out where it is not installed:
+ids with its ids, ids and offsets with its ids and offsets. A "first pass" is that of a tokenizer
+with empty caches; the time to read its vocabulary is left out. To compare two versions of npbert,
+run the script in a checkout of each.
 
 The second table tokenizes one line of a million characters: four times the length should take
 about four times as long. The third starts a new process that reads a vocabulary of 30,522 lines and
@@ -90,7 +92,11 @@ def contestants(vocabulary: Path, rounds: int) -> dict[str, Callable[[list[str]]
     except ImportError:
         return found
     rust = BertWordPieceTokenizer(str(vocabulary), lowercase=True)
-    return {"Rust": lambda texts: [e.ids for e in rust.encode_batch(texts)], **found}
+    return {
+        "Rust, ids": lambda texts: [e.ids for e in rust.encode_batch(texts)],
+        "Rust, offsets": lambda texts: [(e.ids, e.offsets) for e in rust.encode_batch(texts)],
+        **found,
+    }
 
 
 def seconds(run: Callable[..., object], *arguments: object, **options: object) -> float:
@@ -110,7 +116,8 @@ def compare(name: str, texts: list[str], vocabulary: Path, rounds: int) -> None:
             measured[run].append(seconds(function, texts))
     medians = {run: statistics.median(times) for run, times in measured.items()}
     for run, median in medians.items():
-        ratio = f"{medians['Rust'] / median:5.1f} x Rust" if "Rust" in medians else ""
+        rust = medians.get("Rust, offsets" if "offsets" in run else "Rust, ids")
+        ratio = "" if rust is None else f"{rust / median:5.1f} x Rust"
         print(f"{name:12} {run:20} {size / median:6.1f} MB/s {ratio}")
 
 

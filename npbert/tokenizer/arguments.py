@@ -1,4 +1,4 @@
-"""What a call of the tokenizer is given: strategies and lengths, texts and batches, checked."""
+"""Checks of what a call of the tokenizer is given: strategies, lengths, texts and batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRUNCATIONS = ("do_not_truncate", "longest_first", "only_first", "only_second")
 
 
 def strategy_name(argument: str, given: Any, when_false: str, when_true: str, known: Any) -> str:
-    """Return the name of the strategy that an argument asks for, by name or by a truth value."""
+    """Return the name of the strategy that an argument gives as a name, True or False."""
     name = {False: when_false, True: when_true}[given] if isinstance(given, bool) else given
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"{argument} is {given!r}, expected True, False or one of {known}")
@@ -29,9 +29,9 @@ def strategies(
     model_max_length: int,
     verbose: bool = True,
 ) -> tuple[str, str, int]:
-    """Return the names of the padding and truncation strategies and the length for both.
+    """Return the names of the padding and truncation strategies, and the length for both.
 
-    `multiple` is the call's pad_to_multiple_of. What is no strategy, or no length, is a ValueError.
+    `multiple` is the call's pad_to_multiple_of. An unknown strategy or length is a ValueError.
     """
     if max_length is not None:
         checked_number("max_length", max_length, "a number of tokens", 0)
@@ -67,22 +67,22 @@ def strategies(
 
 
 def checked_number(argument: str, given: Any, expected: str, least: int) -> int:
-    """Return a number that an argument gave, if it is a whole number of `least` or more."""
+    """Return a number that an argument gave; what is no integer >= `least` is a ValueError."""
     if not hasattr(given, "__index__") or given < least:
         raise ValueError(f"{argument} is {given!r}, expected {expected}")
     return operator.index(given)
 
 
 def checked_side(argument: str, given: Any) -> str:
-    """Return "right" or "left" if an argument gave one of them."""
+    """Return the side that an argument gave; only "right" and "left" are no ValueError."""
     if given not in ("right", "left"):
         raise ValueError(f'{argument} is {given!r}, expected "right" or "left"')
     return given
 
 
 def refuse_unknown(unknown: dict[str, Any], known: Iterable[str]) -> None:
-    """Raise a ValueError for arguments that a call does not have, and name a similar one."""
-    import difflib  # here: it is slow to import, and hardly ever wanted
+    """Raise a ValueError for arguments that a call does not have; name the most similar one."""
+    import difflib  # here: slow to import, and needed for an error only
 
     for name, value in unknown.items():
         similar = difflib.get_close_matches(name, known, 1)
@@ -91,7 +91,7 @@ def refuse_unknown(unknown: dict[str, Any], known: Iterable[str]) -> None:
 
 
 def checked_text(text: Any, what: str) -> str:
-    """Return the text if it is one: a string, without lone surrogates."""
+    """Return a text; what is no string, or has a lone surrogate, is a ValueError."""
     if not isinstance(text, str):
         raise ValueError(f"{what} is {text!r}, expected a string")
     if not text.isascii():
@@ -106,14 +106,17 @@ def checked_text(text: Any, what: str) -> str:
 
 
 def checked_words(words: Any, what: str) -> list[str]:
-    """Return a text that came split into words, if it is one."""
+    """Return a text that came split into words; what is no list of texts is a ValueError."""
     if not isinstance(words, (list, tuple)):
         raise ValueError(f"{what} is {words!r}, expected a list of words")
     return [checked_text(word, f"word {i} of {what}") for i, word in enumerate(words)]
 
 
 def texts_of_rows(text: Any, text_pair: Any, is_split: bool) -> tuple[list[tuple[Any, Any]], bool]:
-    """Return the first and second text (or None) of every row, and whether they came as a batch."""
+    """Return first and second text of every row, and whether they came as a batch.
+
+    The second text is None where a row has one text alone.
+    """
     check = checked_words if is_split else checked_text
     if is_split:
         is_batched = (
@@ -138,7 +141,7 @@ def texts_of_rows(text: Any, text_pair: Any, is_split: bool) -> tuple[list[tuple
     inner = (list, tuple) if is_split else str
     rows: list[tuple[Any, Any]] = []
     for i, entry in enumerate(text):
-        if not is_split and isinstance(entry, str) and entry.isascii():  # what most are
+        if not is_split and isinstance(entry, str) and entry.isascii():  # the usual case
             rows.append((entry, None))
             continue
         is_pair = (

@@ -18,7 +18,8 @@ from npbert.tokenizer.arguments import (
 )
 from npbert.tokenizer.batch_encoding import BatchEncoding, check_tensor_type
 from npbert.tokenizer.encoding import LARGEST_LIMIT, Encoding
-from npbert.tokenizer.files import naming, read_arguments, write_files
+from npbert.tokenizer.file_values import naming
+from npbert.tokenizer.files import read_arguments, write_files
 from npbert.tokenizer.padding import pad
 from npbert.tokenizer.truncation import Pieces, truncate
 from npbert.tokenizer.vocabulary import SETTINGS, Vocabulary
@@ -91,16 +92,16 @@ class PreTrainedTokenizer(Vocabulary):
         return_token_type_ids, return_attention_mask
                             whether the result holds them; None: if model_input_names names them
         return_overflowing_tokens
-                            make rows of what truncation cuts off, which follow the row they
-                            continue; overflow_to_sample_mapping says for each row which text it
-                            is from, and a single text gives a batch
+                            make further rows of what truncation cuts off; they follow the row that
+                            they continue. overflow_to_sample_mapping gives each row's text, and a
+                            single text gives a batch
         return_...          what else the result holds: special_tokens_mask, offset_mapping, length
         split_special_tokens
-                            take [SEP] and its like in a text for text; None: the tokenizer's
+                            treat [SEP] and the like in a text as text; None: the tokenizer's
         verbose             warn of a max_length that has no effect
-        progress            show a bar on stderr; None: if that is a terminal, after a second
+        progress            show a progress bar on stderr; None: after a second, on a terminal
 
-        A ValueError says what does not fit.
+        Arguments that do not fit are a ValueError.
         """
         if unknown:
             refuse_unknown(unknown, type(self).__call__.__kwdefaults__ or ())
@@ -119,13 +120,13 @@ class PreTrainedTokenizer(Vocabulary):
             split_special_tokens = self.split_special_tokens
         texts, is_batched = texts_of_rows(text, text_pair, is_split_into_words)
 
-        # Once for all rows; they keep them, whatever becomes of the tokenizer.
+        # Rows keep these ids, even if the tokenizer's special tokens change afterwards.
         special_ids = self.cls_token_id, self.sep_token_id, self.pad_token_id
         if padding != "do_not_pad" and self.pad_token_id is None:
             raise ValueError(f"padding is {padding!r}, but the tokenizer has no pad_token")
         how = split_special_tokens, return_offsets_mapping
         rows: list[Encoding] = []
-        rooms: dict[bool, int] = {}  # for texts and for pairs, found out when there is one
+        rooms: dict[bool, int] = {}  # by whether it is a pair; computed for the first of each
         for first_text, second_text in with_progress(texts, len(texts), "texts", progress):
             first = self._cut_into_pieces(first_text, *how)
             second = None if second_text is None else self._cut_into_pieces(second_text, *how)
@@ -172,8 +173,8 @@ class PreTrainedTokenizer(Vocabulary):
         special = self.num_special_tokens_to_add(pair) if add_special_tokens else 0
         if max_length < special:  # the reference would not truncate at all
             raise ValueError(
-                f"max_length is {max_length}, expected at least {special}: so many special tokens "
-                f"are added to {'a pair of texts' if pair else 'a text'}"
+                f"max_length is {max_length}, expected at least {special}, the number of special "
+                f"tokens that are added to {'a pair of texts' if pair else 'a text'}"
             )
         return max_length - special
 
@@ -183,7 +184,7 @@ class PreTrainedTokenizer(Vocabulary):
         if special <= max_length < special + stride:
             raise ValueError(
                 f"stride is {stride}, expected less than {max_length - special}: a max_length of "
-                f"{max_length} has room for so many word pieces beside {special} special tokens"
+                f"{max_length} leaves room for so many word pieces beside {special} special tokens"
             )
 
     def encode(
@@ -201,13 +202,13 @@ class PreTrainedTokenizer(Vocabulary):
         return self(text, text_pair, add_special_tokens=add_special_tokens, **options)["input_ids"]
 
     def encode_plus(self, text: Any, text_pair: Any = None, **options: Any) -> BatchEncoding:
-        """Do what a call does; the older name of a call with one text or pair."""
+        """Do what a call does; an older name for a call with one text or pair."""
         return self(text, text_pair, **options)
 
     def batch_encode_plus(
         self, batch_text_or_text_pairs: Any, add_special_tokens: bool = True, **options: Any
     ) -> BatchEncoding:
-        """Do what a call does; the older name of a call with a list of texts or pairs."""
+        """Do what a call does; an older name for a call with a list of texts or pairs."""
         return self(batch_text_or_text_pairs, add_special_tokens=add_special_tokens, **options)
 
     def tokenize(
@@ -233,15 +234,15 @@ class PreTrainedTokenizer(Vocabulary):
         return_tensors: str | None = None,
         verbose: bool = True,
     ) -> BatchEncoding:
-        """Fill up rows that were made before, and return them as a batch.
+        """Pad rows that were made before, and return them as a batch.
 
-        encoded_inputs  the result of a call, a list of results of single texts, or mappings that
-                        are like them: from input_ids and other names to lists or arrays
+        encoded_inputs  the result of a call, or a list of results for single texts; mappings from
+                        input_ids and other names to lists or arrays will do
         padding, ...    as in a call; return_tensors None: arrays if the ids came as arrays
 
         input_ids, token_type_ids, attention_mask (made where it is wanted and missing) and
-        special_tokens_mask are filled up; other lists, labels for one, stay as they are. What does
-        not fit is a ValueError.
+        special_tokens_mask are padded; other lists, such as labels, stay as they are. What does not
+        fit is a ValueError.
         """
         check_tensor_type(return_tensors, "return_tensors")
         side = checked_side(
@@ -268,12 +269,12 @@ class PreTrainedTokenizer(Vocabulary):
 
     @property
     def max_len_single_sentence(self) -> int:
-        """How many word pieces of a text a row of model_max_length has room for."""
+        """The number of word pieces of a text that fit into a row of model_max_length."""
         return self.model_max_length - self.num_special_tokens_to_add()
 
     @property
     def max_len_sentences_pair(self) -> int:
-        """How many word pieces of a pair a row of model_max_length has room for."""
+        """The number of word pieces of a pair that fit into a row of model_max_length."""
         return self.model_max_length - self.num_special_tokens_to_add(pair=True)
 
     def __repr__(self) -> str:

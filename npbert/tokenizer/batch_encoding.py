@@ -27,11 +27,10 @@ class BatchEncoding(UserDict):
     """The result of a call of the tokenizer: a dict of its lists or arrays, and the rows behind it.
 
     `batch["input_ids"]` and `batch.input_ids` are the same; `batch[0]` is the first row as an
-    `Encoding`, `batch[:2]` a list of two. What is made from data alone, as `pad` does, has no rows:
-    there `encodings` is None, a slice cuts every list of the data, and asking for a row is a
-    KeyError.
+    `Encoding`, `batch[:2]` a list of two. A batch made from data alone, as by `pad`, has no rows:
+    then `encodings` is None, a slice is taken of every list, and `batch[0]` is a KeyError.
 
-    The methods take the number of a row first, which may be left out for the first row:
+    The methods take the number of a row first; without it they mean the first row:
     `char_to_token(7)` is `char_to_token(0, 7)`. A number that no row has is a ValueError.
     """
 
@@ -49,7 +48,7 @@ class BatchEncoding(UserDict):
 
     @property
     def is_fast(self) -> bool:
-        """Whether the rows are known, and with them words and characters."""
+        """Whether there are rows, which know words and characters."""
         return self.encodings is not None
 
     @property
@@ -109,7 +108,7 @@ class BatchEncoding(UserDict):
         return self.row(batch_index).word_ids
 
     def words(self, batch_index: int = 0) -> list[int | None]:
-        """Return the same; the older name."""
+        """Return what `word_ids` does; its older name."""
         return self.row(batch_index).word_ids
 
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
@@ -184,8 +183,11 @@ def check_tensor_type(tensor_type: Any, what: str) -> None:
 
 
 def as_array(name: str, value: Any) -> Any:
-    """Turn rows into an int64 array [B, T], offsets [B, T, 2]; unlike lengths are an error."""
-    import numpy as np  # here, so that lists of ids can be had without waiting for NumPy
+    """Turn rows into an int64 array [B, T], or [B, T, 2] for offsets.
+
+    Rows of unlike length are a ValueError.
+    """
+    import numpy as np  # here: a call that returns lists does without it
 
     if isinstance(value, np.ndarray):
         return value

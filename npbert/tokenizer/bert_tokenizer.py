@@ -11,7 +11,8 @@ from npbert.tokenizer.arguments import checked_text
 from npbert.tokenizer.base import PreTrainedTokenizer
 from npbert.tokenizer.caching_pipeline import CachingPipeline
 from npbert.tokenizer.encoding import NO_LIMIT
-from npbert.tokenizer.files import is_length, read_json_if_there
+from npbert.tokenizer.file_values import is_length
+from npbert.tokenizer.files import read_json_if_there
 from npbert.tokenizer.stages import Normalizer
 from npbert.tokenizer.truncation import Pieces
 

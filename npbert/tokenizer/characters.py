@@ -1,7 +1,7 @@
-"""Reads character_tables.txt: what the tokenizer knows of characters, equal to the Rust library.
+"""The properties of characters, read from character_tables.txt: those of the Rust library.
 
-The library's tables come from several versions of Unicode and equal none of them, which is why
-`unicodedata` is not asked. tests/scripts/make_character_tables.py measures them.
+The library's tables come from several versions of Unicode and equal none of them, so Python's
+`unicodedata` would give other results. tests/scripts/make_character_tables.py measures them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A row of the tokenizer: word pieces between special tokens, padded, with their places.
+"""A row of the tokenizer: word pieces between special tokens, with padding and places.
 
 A row holds one text or a pair, laid out as BERT was trained:
 
@@ -20,15 +20,15 @@ LARGEST_LIMIT = int(1e20)  # a model_max_length above this counts as none
 
 
 class Encoding:
-    """One row: one text or a pair, with special tokens and padding, and all that is known of it.
+    """One row: a text or a pair, with special tokens and padding, and the place of every token.
 
     These are lists with one entry a token: `ids`, `type_ids`, `attention_mask`,
     `special_tokens_mask`, `tokens`, `offsets` (start and end in the text, in characters),
     `word_ids` (counted from 0 in each text) and `sequence_ids` (0 for the first text, 1 for the
     second). Special tokens and padding have the offsets (0, 0) and None for a word and a sequence.
 
-    A word or a character is known by its number and that of its text, `sequence_index`. What is
-    not there, a character between two words for one, is answered by None.
+    Methods take a word or a character by its number and the number of its text, `sequence_index`.
+    They return None where there is nothing, as for a character between two words.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class Encoding:
         )
 
     def pad(self, length: int, direction: str = "right") -> None:
-        """Fill the row up to `length` tokens at its end ("right") or its start ("left")."""
+        """Pad the row to `length` tokens at its end ("right") or its start ("left")."""
         if direction not in ("right", "left"):
             raise ValueError(f'direction is {direction!r}, expected "right" or "left"')
         self.least_length = max(length, self.least_length)
@@ -85,7 +85,7 @@ class Encoding:
     def lay_out(
         self, first: list[Any], second: list[Any], special: tuple[Any, Any, Any], padding: Any
     ) -> list[Any]:
-        """Put values of the pieces and of the three special tokens and padding in their places."""
+        """Return the row of the values of pieces, of the three special tokens and of padding."""
         opening, closing, closing_second = special
         row = [opening, *first, closing] if self.add_special_tokens else list(first)
         if self.second is not None:
@@ -103,7 +103,7 @@ class Encoding:
         return filling + row if self.padding_side == "left" else row + filling
 
     def spread(self, first: Any, second: Any, special: tuple[Any, Any, Any], pad: Any) -> list[Any]:
-        """Lay out one value for all pieces of the first text and one for all of the second."""
+        """Lay out one value for all pieces of the first text and another for the second's."""
         length = 0 if self.second is None else len(self.second.ids)
         return self.lay_out([first] * len(self.first.ids), [second] * length, special, pad)
 
@@ -134,7 +134,7 @@ class Encoding:
 
     @property
     def special_tokens_mask(self) -> list[int]:
-        # 1 for what the tokenizer added: a [MASK] that was written in the text counts as text.
+        # 1 for what the tokenizer added. A [MASK] that stands in the text counts as text.
         return self.spread(0, 0, (1, 1, 1), 1)
 
     @property
@@ -166,7 +166,7 @@ class Encoding:
 
     @property
     def overflowing(self) -> list[Encoding]:
-        """The rows of what truncation cut off, padded like this one.
+        """The rows that hold what truncation cut off, padded like this one.
 
         Of a pair in which both texts were cut, every window of the first text is combined with
         every window of the second.
@@ -174,7 +174,7 @@ class Encoding:
         firsts = [self.first, *self.first.overflowing()]
         seconds = [None] if self.second is None else [self.second, *self.second.overflowing()]
         pairs = [(first, second) for first in firsts for second in seconds]
-        # Without the first pair, which is this row, and those that share its first text come last.
+        # All but the first pair, which is this row; those with the same first text come last.
         pairs = pairs[len(seconds) :] + pairs[1 : len(seconds)]
         how = self.add_special_tokens, self.special_ids
         rows = [Encoding(self.vocabulary, *pair, *how) for pair in pairs]
@@ -183,7 +183,7 @@ class Encoding:
         return rows
 
     def tokens_of_sequence(self, sequence_index: int) -> range:
-        """Return the places in the row of a text's pieces."""
+        """Return the range of the pieces of a text within the row."""
         if sequence_index not in (0, 1):
             raise ValueError(f"sequence_index is {sequence_index!r}, expected 0 or 1")
         if sequence_index == 1 and self.second is None:
@@ -251,7 +251,7 @@ class Encoding:
 
 
 def checked_index(number: Any, what: str) -> int:
-    """Return the number of a token, word, character or text if it is one."""
+    """Return the number of a token, word or character; what is none is a ValueError."""
     if not hasattr(number, "__index__") or number < 0:
         raise ValueError(f"{what} is {number!r}, expected a number of 0 or more")
     return number

@@ -19,8 +19,8 @@ from npbert.tokenizer.characters import combining_classes, decompositions, lower
 
 # ---- the stages ----------------------------------------------------------------------------
 
-# Text on its way through the stages: every character with the place, in the text that the caller
-# gave, of the character it came from.
+# Text between two stages: every character, and the place of the character that it came from in
+# the text that the caller gave.
 Characters = list[tuple[str, int]]
 
 LONGEST_WORD = 100  # characters; a longer word is unknown, as a whole
@@ -76,8 +76,8 @@ def strip_accents(characters: Characters) -> Characters:
                 end += 1
             parts[start:end] = sorted(parts[start:end], key=lambda part: classes[part[0]])
         start = end
-    # Marks that have changed places do not take their origins along: the reference deals out the
-    # places in the old order, one to every part that did not come second in a decomposition.
+    # Marks that were sorted do not keep their places: as in the reference, the places are assigned
+    # in the old order, a new one to every part that comes first in its decomposition.
     places = iter([place for _, place in characters])
     stripped: Characters = []
     place = 0
@@ -90,7 +90,7 @@ def strip_accents(characters: Characters) -> Characters:
 
 
 def lower(characters: Characters) -> Characters:
-    """Lower the case of every character by itself: a final sigma is a sigma like any other."""
+    """Lower the case of every character by itself; so a final "Σ" becomes "σ", not "ς"."""
     table = lower_case()
     return [(small, place) for large, place in characters for small in table.get(large, large)]
 
@@ -101,7 +101,7 @@ def text_of(characters: Characters) -> str:
 
 
 def split_white_space(characters: Characters) -> list[Characters]:
-    """Split at white space, of which cleaning left only " "."""
+    """Split at spaces; cleaning has made a space of all other white space."""
     words: list[Characters] = [[]]
     for character, place in characters:
         if character == " ":
@@ -128,9 +128,9 @@ def wordpiece(
 ) -> list[tuple[int, int, int]] | None:
     """Cut a word greedily into the longest pieces that are in the vocabulary.
 
-    Pieces that do not begin the word are looked up with "##" in front. The result is (id, start,
-    end) for each piece, or None if the word is unknown: too long, or with a remainder that no
-    piece begins. `longest` is a length that no piece exceeds.
+    A piece that does not begin the word is looked up with "##" in front. The result is (id, start,
+    end) for each piece, or None if the word is unknown: if it is too long, or if no piece begins
+    what is left of it. `longest` is at least the length of the longest piece.
     """
     if len(word) > LONGEST_WORD:
         return None

@@ -1,4 +1,4 @@
-"""The word pieces of a text, and cutting them to a length: how much goes, into which windows."""
+"""The word pieces of a text, their truncation to a length, and windows of what is cut off."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Pieces:
     def __init__(self, ids: list[int], places: Places) -> None:
         self.ids = ids
         self.places = places
-        # Once it was shortened: the ids of all pieces, and the length, stride and side of the cut.
+        # After `shorten`: the ids of all pieces, and the length, stride and side of the cut.
         self._cut: tuple[list[int], int, int, str] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def shorten(self, length: int, stride: int, side: str) -> None:
-        """Keep `length` pieces, without those at the end (side "right") or the start ("left").
+        """Keep `length` pieces; remove those at the end (side "right") or at the start ("left").
 
-        A stride that is not less than the length is a ValueError: windows could not move on.
+        A stride that is not less than the length is a ValueError, since windows could not advance.
         """
         count = len(self.ids)
         if length >= count:
@@ -56,7 +56,7 @@ class Pieces:
         return [Pieces(ids[start:end], Window(self.places, start, end)) for start, end in spans]
 
     def kept(self, column: list[Any]) -> list[Any]:
-        """Return what stays of a column."""
+        """Return the part of a column that belongs to the pieces that were kept."""
         if self._cut is None:
             return column
         start = len(column) - len(self.ids) if self._cut[3] == "left" else 0
@@ -107,10 +107,10 @@ def windows(count: int, length: int, stride: int, side: str) -> list[Span]:
 
 
 def lengths_that_fit(first: int, second: int, room: int) -> tuple[int, int]:
-    """Return how many pieces of a pair stay, under "longest_first", if there is room for fewer.
+    """Return how many pieces of each text of a pair "longest_first" keeps.
 
-    The shorter one stays whole if the longer one can make up for it. Otherwise the room is halved,
-    and the odd piece goes to the second, or to the first if that was the longer.
+    The shorter text stays whole if the longer one can be cut enough. Otherwise each gets half the
+    room; an odd piece goes to the second text, or to the first if that is the longer one.
     """
     shorter, longer = sorted((first, second))
     if 2 * shorter > room:
@@ -123,11 +123,11 @@ def lengths_that_fit(first: int, second: int, room: int) -> tuple[int, int]:
 def truncate(
     first: Pieces, second: Pieces | None, room: int, strategy: str, side: str, stride: int = 0
 ) -> None:
-    """Cut one text or a pair so that together they are at most `room` pieces long.
+    """Cut a text or a pair to at most `room` pieces in all.
 
-    `strategy` is "longest_first", "only_first" or "only_second", `side` where pieces are removed.
-    A text that would have to give up all its pieces, or that is not there, is a ValueError; with
-    no room at all everything goes, whatever the strategy.
+    `strategy` is "longest_first", "only_first" or "only_second"; pieces are removed at `side`.
+    If the text to cut is missing or would lose all its pieces, that is a ValueError. With a room of
+    0 all pieces are removed, whatever the strategy.
     """
     excess = len(first.ids) + (0 if second is None else len(second.ids)) - room
     if excess <= 0:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from npbert.tokenizer.added_tokens import AddedToken, AddedTokens, added_token, short
-from npbert.tokenizer.files import NEEDED, check_vocabulary, read_vocabulary, write_vocabulary
+from npbert.tokenizer.file_values import NEEDED
+from npbert.tokenizer.files import check_vocabulary, read_vocabulary, write_vocabulary
 
 SPECIAL_TOKENS = {  # by the names of the constructor's arguments, with what BERT calls them
     "bos_token": None,
@@ -41,7 +42,7 @@ CLEANED_UP = tuple(pair for pair in JOINED if pair[0] != " do not")
 
 
 def special_token(name: str) -> Any:
-    """Make the attribute of a special token: its text, or None; it can be set to another one."""
+    """Return a property for a special token: its text, or None; it can be set."""
 
     def get(self: Vocabulary) -> str | None:
         token = self._named_tokens.get(name)
@@ -59,7 +60,7 @@ def special_token(name: str) -> Any:
 
 
 def special_token_id(name: str) -> Any:
-    """Make the attribute of a special token's id, or None; it can be set to another token's id."""
+    """Return a property for the id of a special token, or None; it can be set."""
 
     def get(self: Vocabulary) -> int | None:
         token = self._named_tokens.get(name)
@@ -241,7 +242,7 @@ class Vocabulary:
     # ---- from tokens to ids and back ----
 
     def convert_tokens_to_ids(self, tokens: str | Iterable[str]) -> Any:
-        """Return the id of a token, or of each of several; that of [UNK] for an unknown one."""
+        """Return the id of a token or a list of ids; an unknown token has the id of unk_token."""
         if isinstance(tokens, str):
             number = self.added_tokens.id_of.get(tokens, self.id_of_token.get(tokens))
             if number is None and tokens != self.unk_token:
@@ -250,7 +251,7 @@ class Vocabulary:
         return [self.convert_tokens_to_ids(token) for token in tokens]
 
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """Return the token of an id or those of several; None for an id that has no token."""
+        """Return the token of an id, or a list of tokens; None for an id that has no token."""
         if hasattr(ids, "__index__"):
             return self.token_of_id.get(operator.index(ids))
         skipped = set(self.all_special_ids) if skip_special_tokens else ()
@@ -289,7 +290,7 @@ class Vocabulary:
                 self.decode(row, skip_special_tokens, clean_up_tokenization_spaces)
                 for row in token_ids
             ]
-        # What counts as special here was added as special; convert_ids_to_tokens goes by names.
+        # Skipped are tokens that were added as special; convert_ids_to_tokens skips by name.
         skipped = self.added_tokens.special if skip_special_tokens else ()
         tokens = self.convert_ids_to_tokens(token_ids)
         text = self.convert_tokens_to_string(
@@ -303,14 +304,14 @@ class Vocabulary:
         return text
 
     def batch_decode(self, sequences: Any, *options: Any, **named_options: Any) -> list[str]:
-        """Do what `decode` does, and return a list even for a single row."""
+        """Decode rows as `decode` does; the result is a list even for a single row."""
         texts = self.decode(sequences, *options, **named_options)
         return [texts] if isinstance(texts, str) else texts
 
     # ---- special tokens and the rows they make ----
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
-        """Return how many special tokens a row gains: 2 for a text, 3 for a pair."""
+        """Return the number of special tokens that are added to a text (2) or a pair (3)."""
         return 3 if pair else 2
 
     def build_inputs_with_special_tokens(
@@ -323,7 +324,7 @@ class Vocabulary:
     def create_token_type_ids_from_sequences(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Return the type ids of the row that the ids of a text, or of a pair, will make."""
+        """Return the type ids of the row that `build_inputs_with_special_tokens` makes."""
         first = [0] * (len(token_ids_0) + 2)
         return first if token_ids_1 is None else first + [1] * (len(token_ids_1) + 1)
 
@@ -333,7 +334,10 @@ class Vocabulary:
         token_ids_1: list[int] | None = None,
         already_has_special_tokens: bool = False,
     ) -> list[int]:
-        """Return 1 for special tokens, else 0, of a row to be made or of a finished one."""
+        """Return 1 for every special token of a row, else 0.
+
+        already_has_special_tokens  token_ids_0 is a finished row, not the ids of a text
+        """
         if not already_has_special_tokens:
             row = [1] + [0] * len(token_ids_0) + [1]
             return row if token_ids_1 is None else row + [0] * len(token_ids_1) + [1]
@@ -351,7 +355,7 @@ class Vocabulary:
     mask_token, mask_token_id = special_token("mask_token"), special_token_id("mask_token")
 
     def __getattr__(self, name: str) -> Any:
-        """Find the special tokens that have names of their own, such as `entity_token`."""
+        """Return a special token with a name of its own, such as `entity_token`, or its id."""
         named = self.__dict__.get("_named_tokens", {})  # not there yet while a copy is being made
         if name in named:
             return str(named[name])
@@ -361,7 +365,7 @@ class Vocabulary:
 
     @property
     def extra_special_tokens(self) -> list[str]:
-        """The special tokens without a name; the list can be set."""
+        """The special tokens without a name; can be set."""
         return [str(token) for token in self._extra_tokens]
 
     @extra_special_tokens.setter
@@ -386,7 +390,7 @@ class Vocabulary:
 
     @property
     def all_special_tokens(self) -> list[str]:
-        """The special tokens, named ones first, each once."""
+        """The special tokens without repetition, named ones first."""
         return list(dict.fromkeys([*self.special_tokens_map.values(), *self.extra_special_tokens]))
 
     @property
@@ -399,7 +403,7 @@ class Vocabulary:
     def save_vocabulary(
         self, save_directory: str | os.PathLike[str], filename_prefix: str | None = None
     ) -> tuple[str]:
-        """Write vocab.txt into a directory that is there, atomically, and return its path."""
+        """Write vocab.txt atomically into an existing directory, and return its path."""
         name = f"{filename_prefix}-vocab.txt" if filename_prefix else "vocab.txt"
         path = os.path.join(os.fspath(save_directory), name)
         write_vocabulary(path, self.id_of_token)
@@ -414,7 +418,7 @@ def as_lists(ids: Any) -> Any:
 
 
 def checked_id(number: Any) -> int:
-    """Return an id as an int; what is no id is a ValueError."""
+    """Return an id as an int; anything else than an integer >= 0 is a ValueError."""
     if not hasattr(number, "__index__") or number < 0:
         raise ValueError(f"{number!r} is not an id, expected an int of 0 or more")
     return operator.index(number)

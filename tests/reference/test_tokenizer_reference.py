@@ -1,4 +1,4 @@
-"""npbert/tokenizer.py against the Rust library and transformers: no difference anywhere."""
+"""The tokenizer against the Rust library and transformers: no difference anywhere."""
 
 import itertools
 import lzma

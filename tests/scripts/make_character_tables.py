@@ -1,4 +1,4 @@
-"""Writes npbert/character_tables.txt by asking the Rust library about every code point.
+"""Writes npbert/tokenizer/character_tables.txt by asking the Rust library about every code point.
 
     python tests/scripts/make_character_tables.py [FILE]
 
