@@ -64,30 +64,44 @@ def annotation(name: str, trace: Trace, model: PreTrainedModel) -> Annotation:
 # ---- the source ----------------------------------------------------------------------------
 
 
-def code_of(quantity: Quantity) -> str:
-    """Return the statement that computes a quantity; "x = ..." for what a caller wrote for x.
+def place_of(quantity: Quantity) -> tuple[str, str, int]:
+    """Return the function, the file and the line of the statement that computes a quantity.
 
-    Of functions that return what another one gives, that of the innermost.
+    Of functions that return what another one gives, that is the innermost; of an argument that has
+    no other name, the call.
     """
-    statement, name = statement_of(quantity), quantity.name.rpartition(".")[2]
+    statement = statement_of(quantity)
     if isinstance(statement, ast.Return) and quantity.origin:
-        _, file, line = quantity.origin
-        return source_of(file, statements_of(str(PACKAGE / file))[line])
+        return quantity.origin
+    is_given = quantity.name.startswith("inputs.")
+    if isinstance(statement, ast.FunctionDef) and quantity.caller and not is_given:
+        return quantity.caller
+    return quantity.function, quantity.file, quantity.line
+
+
+def code_of(quantity: Quantity) -> str:
+    """Return the statement of `place_of`; "x = ..." for what a caller wrote for x."""
+    statement, name = statement_of(quantity), quantity.name.rpartition(".")[2]
+    _, file, line = place_of(quantity)
+    computed = statements_of(str(PACKAGE / file))[line]
+    if isinstance(statement, ast.Return):
+        return source_of(file, computed)
     if not isinstance(statement, ast.FunctionDef):
         # Of a, b = f(x), f(y) what is said of b.
         parts = dict(assignments(statement))
         is_one_of_several = len(parts) > 1 and len(set(map(id, parts.values()))) > 1
-        if is_one_of_several:
-            return f"{name} = {source_of(quantity.file, parts[name])}"
-        return source_of(quantity.file, statement)
+        return (
+            f"{name} = {source_of(file, parts[name])}"
+            if is_one_of_several
+            else source_of(file, computed)
+        )
     if quantity.name.startswith("inputs.") or quantity.caller is None:
         return quantity.name
     place = [argument.arg for argument in statement.args.args].index(name)
-    file, line = quantity.caller[1:]
-    for node in ast.walk(statements_of(str(PACKAGE / file))[line]):
+    for node in ast.walk(computed):
         if isinstance(node, ast.Call) and called_name(node) == quantity.function:
             return f"{name} = {source_of(file, node.args[place])}"
-    return source_of(file, statements_of(str(PACKAGE / file))[line])
+    return source_of(file, computed)
 
 
 @functools.cache

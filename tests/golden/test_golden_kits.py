@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -200,3 +201,15 @@ def test_what_depends_on_the_mask(directory):
     assert not any(".LayerNorm" in name and ".embeddings." in f".{name}" for name in depends)
     outputs = [tensor for tensor in kit.tensors if tensor.kind == "output"]
     assert outputs and all(t.depends_on_mask and t.from_reference for t in outputs)
+
+
+@pytest.mark.parametrize("directory", KITS, ids=lambda directory: directory.name)
+def test_file_line_and_code_are_those_of_one_statement(directory):
+    for tensor in Kit.read(directory).tensors:
+        if tensor.code and not tensor.name.startswith("inputs."):
+            lines = (WEIGHTS.parent / tensor.file).read_text("utf-8").splitlines()
+            here = " ".join(line.strip() for line in lines[tensor.line - 1 : tensor.line + 8])
+            text = re.sub(r"(?<=[(\[]) | (?=[)\]])", "", re.sub(r"  # [^#]*?(?=  |$)", "", here))
+            right = tensor.code.partition(" = ")[2] or tensor.code
+            assert right in text or right in here, (tensor.name, tensor.file, tensor.line, here)
+            assert re.search(rf"def {tensor.function}\(", "\n".join(lines[: tensor.line]))

@@ -1,4 +1,4 @@
-"""Slips in heads and losses, planted one by one, as in test_slips_reference.py."""
+"""Mistakes in heads and losses, planted one by one, as in test_mistakes_reference.py."""
 
 import numpy as np
 import pytest
