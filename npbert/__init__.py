@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0.dev0"
+__version__ = "0.1.0"
 
 # Public names are imported when they are first used, so that `import npbert` costs nothing. Type
 # checkers and editors read the imports here; tests hold the two lists to each other.

@@ -43,10 +43,10 @@ def candidates(result: Any, entry: Any = None) -> Iterator[str]:
         )
 
 
-def labels(result: Any, entry: Any = None, shares: bool = True) -> Iterator[str]:
-    """Labels with their scores, which are shares of 1, or numbers of any size."""
+def labels(result: Any, entry: Any = None, probabilities: bool = True) -> Iterator[str]:
+    """Labels with their scores, which are probabilities, or numbers of any size."""
     return aligned(
-        ((percent(row["score"]) if shares else f"{row['score']:.4f}", row["label"])
+        ((percent(row["score"]) if probabilities else f"{row['score']:.4f}", row["label"])
          for row in result),
         right=(0,),
     )  # fmt: skip

@@ -37,7 +37,7 @@ def question_answering(
 
     question, context: a text each; or lists of one length; or several questions and one context.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
-        means the shipped BERT, whose questions are sentences with a [MASK] for the answer.
+        means convbert-tiny-answer, whose questions are sentences with a [MASK] for the answer.
     top_k: how many answers at most, best first.
     max_answer_len: in word pieces.
     max_seq_len: how many tokens question and context have together at most, by default 384 or as

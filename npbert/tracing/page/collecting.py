@@ -186,7 +186,7 @@ def origin(listing: Listing, name: str) -> tuple[int, int]:
 
 
 def is_output(value: np.ndarray, listing: Listing) -> bool:
-    """Tell whether an array is what the model returned: scores that softmax makes shares of."""
+    """Tell whether an array is what the model returned: scores, which softmax may follow."""
     return any(
         isinstance(field, np.ndarray)
         and field.shape == value.shape
@@ -195,19 +195,19 @@ def is_output(value: np.ndarray, listing: Listing) -> bool:
     )
 
 
-def best_pieces(value: np.ndarray, reading: Reading, with_shares: bool) -> list[Any]:
+def best_pieces(value: np.ndarray, reading: Reading, with_probabilities: bool) -> list[Any]:
     """Return, for each row and position, the word pieces with the highest scores.
 
     Of each: piece, score and, where these are the scores that a model gives, its share.
     """
-    shares = softmax(value.astype(np.float64)) if with_shares else None
+    probabilities = softmax(value.astype(np.float64)) if with_probabilities else None
     order = np.argsort(-value, axis=-1, kind="stable")[..., :TOP]
     pieces = reading.tokenizer.convert_ids_to_tokens
     return [
         [
             [
                 [piece, shortened(value[b, t, i])]
-                + ([shortened(shares[b, t, i])] if shares is not None else [])
+                + ([shortened(probabilities[b, t, i])] if probabilities is not None else [])
                 for i, piece in zip(order[b, t].tolist(), pieces(order[b, t].tolist()))
             ]
             for t in range(value.shape[1])
