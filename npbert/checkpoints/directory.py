@@ -1,4 +1,4 @@
-"""A checkpoint directory: its JSON files, and its weights under the names of today.
+"""A checkpoint directory: its JSON files, and its weights under current names.
 
 A reader takes a path and returns {name: array}; a further weight format is one more entry in
 READERS. Weights in several files, shards, have an index that says which tensor is where. Whether
@@ -144,7 +144,7 @@ def _stays_below(file: Any) -> bool:
 
 
 def write_weights(directory: str | os.PathLike[str], tensors: Mapping[str, np.ndarray]) -> None:
-    """Write `model.safetensors` as transformers loads it into a directory, made where missing.
+    """Write `model.safetensors` as transformers loads it; the directory is made if missing.
 
     Raises ValueError, before anything is written, for a dtype that the format does not have.
     """
@@ -153,7 +153,7 @@ def write_weights(directory: str | os.PathLike[str], tensors: Mapping[str, np.nd
 
 
 def modern_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Rename the legacy spellings of a checkpoint's tensors and drop what is no parameter.
+    """Rename legacy spellings of tensors and drop tensors that are no parameters.
 
     Raises ValueError where a tensor is there under both of its names.
     """

@@ -19,7 +19,7 @@ short.maxlong, short.maxlist = 40, 33
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a binary file that takes the place of `path` when the block ends well.
+    """Give a binary file that replaces `path` when the block ends without an error.
 
     Until then the bytes go to a hidden file beside it. An exception removes that file, and a
     crash at any moment leaves the old `path` as it was. Arrays mapped from the old file stay

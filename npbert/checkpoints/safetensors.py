@@ -191,7 +191,7 @@ def _are_sizes(value: Any) -> TypeGuard[list[int]]:
 
 
 def _check_layout(tensors: dict[str, TensorInfo], begin: int, size: int) -> None:
-    """Hold the tensors to cover the data, file[begin:size], without overlap or hole."""
+    """Check that the tensors cover the data, file[begin:size], without overlaps or holes."""
     end, last = 0, ""  # counted, as data_offsets are, from the beginning of the data
     for name, info in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].stop)):
         what = f"tensor {short.repr(name)}"

@@ -8,18 +8,6 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent
 FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
 
-# The checkpoint that does a task when none is named: task -> name.
-DEFAULTS = {
-    "fill_mask": "convbert-tiny",
-    "text_classification": "convbert-tiny-disturbed",
-    "token_classification": "squeezebert-tiny-restore",
-    "restore": "squeezebert-tiny-restore",
-    "question_answering": "convbert-tiny-answer",
-    "multiple_choice": "mobilebert-tiny-choice",
-    "next_sentence": "bert-tiny",
-    "feature_extraction": "convbert-tiny",
-}
-
 
 def shipped_checkpoints() -> dict[str, Path]:
     """Return the checkpoints that ship with npbert: name -> directory."""
@@ -32,7 +20,7 @@ def shipped_checkpoints() -> dict[str, Path]:
 
 
 def checkpoint_directory(name: str | Path) -> Path:
-    """Return the directory of a checkpoint; a directory that exists goes before a shipped name.
+    """Return the directory of a checkpoint; an existing one precedes a shipped name.
 
     Raises FileNotFoundError that lists the shipped names where there is neither, ValueError for
     the path of a file.

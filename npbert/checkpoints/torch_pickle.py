@@ -49,7 +49,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """What the pickle says of a tensor: which numbers of a storage it shows, in which order."""
+    """A tensor as the pickle describes it: which numbers of a storage, in which order."""
 
     storage: Storage
     dtype: str
@@ -59,7 +59,7 @@ class Tensor(NamedTuple):
 
 
 class Global(NamedTuple):
-    """A permitted name, in the place of what it names."""
+    """A permitted name; what it names is never looked up."""
 
     name: str  # "module name"
 

@@ -5,10 +5,9 @@
     tasks.py    from texts, given as arguments or by --input, to the results of a task
     lines.py    --input: lines in, JSON lines out
     tables.py   results as aligned lines for a terminal
-    files.py    tokenize, convert, inspect and models
-    trace.py    a page that shows a forward pass
-    golden.py   golden make: a golden kit of a checkpoint
-    golden_check.py  golden check: a port's arrays held against a kit
+    files.py    tokenize, convert, inspect, models and trace
+    inspection.py  conversion.py    what the commands of these names do
+    golden.py   golden make and golden check
 
 Nothing is imported before a command needs it: the parser alone is there at once.
 """

@@ -31,7 +31,7 @@ def convert(
     """Write the checkpoint `source` into the directory `target` as safetensors; return its tensors.
 
     It converts files, not models: every tensor of the checkpoint is kept, whatever head it belongs
-    to, under its name of today. Tied tensors that are there twice are written once. config.json and
+    to, under its current name. Tied tensors that are stored twice are written once. config.json and
     the tokenizer's files are copied as they are; only where a dtype is asked for, config.json names
     it. All files are complete before the first of them takes its place.
 

@@ -26,13 +26,13 @@ Stored = dict[str, tuple[str, tuple[int, ...]]]  # name -> dtype, shape
 def inspect(directory: str | Path, head: str | None = None) -> dict[str, Any]:
     """Describe a checkpoint, as JSON can hold it, without reading more of it than is needed.
 
-    head  what the tensors are held against: "ForMaskedLM", "Model", ... or a whole class name;
+    head  what the tensors are compared with: "ForMaskedLM", "Model", ... or a whole class name;
           by default the class in the config's `architectures`, or else the bare model
 
     Returned are directory, weights (the file), config, parameters (how many numbers there are,
     tied ones once), modules (the same for each), tensors (dtype and shape as stored, under the
     names in the file), class, and for the class missing, unexpected and misshapen tensors, under
-    the names of today. For a family that npbert does not have, class is None and `reason` says so.
+    their current names. For a family that npbert does not have, class is None and `reason` says so.
 
     Raises FileNotFoundError, and ValueError for a damaged file, a config that describes no model,
     and a head that the family does not have.

@@ -248,7 +248,7 @@ def add_trace(commands: Any) -> None:
     command = add(
         commands,
         "trace",
-        "trace.trace",
+        "files.trace",
         "write a page that shows every line of a forward pass with its values",
         "Run a model on a text and write a page on which the forward pass can be followed: the\n"
         "source line by line as it ran, and what each line computed. The page is one file that\n"

@@ -1,4 +1,4 @@
-"""Results as aligned lines for a terminal: a function for each kind, of a result and its entry."""
+"""Results as aligned lines for a terminal: one function for each kind of result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PER_LINE = 8  # numbers of a vector on one line
 
 
 def printable(text: str) -> str:
-    """Return a text without what could steer the terminal: the vocabulary is some file's."""
+    """Return a text without control characters: the vocabulary comes from a file."""
     return "".join([" " if c.isspace() else shown(c) for c in text])
 
 
@@ -63,7 +63,7 @@ def choices(result: Any, entry: Any = None) -> Iterator[str]:
 
 
 def entities(result: Any, entry: Any = None) -> Iterator[str]:
-    """Tokens, or what they make together, with label and place."""
+    """Tokens, or groups of them, with label and place."""
     if not result:
         yield "nothing found"
     name = "entity" if result and "entity" in result[0] else "entity_group"

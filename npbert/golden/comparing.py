@@ -22,7 +22,7 @@ import numpy as np
 from npbert.golden.manifest import Case, Sampled, Tensor, Tolerance
 
 MASKED = -1e30  # an expected value below stands for "masked": every dtype has another number there
-SMALL_ENOUGH = -1e4  # what a port may give in its place: nothing is left of it after a softmax
+SMALL_ENOUGH = -1e4  # a port may give this instead: softmax turns it into 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Difference:
 
     @property
     def relative(self) -> float:
-        """Return the largest error as a share of the largest magnitude expected."""
+        """Return the largest error relative to the largest expected magnitude."""
         if self.largest == 0:
             return 0.0
         return self.largest / self.scale if self.scale else np.inf

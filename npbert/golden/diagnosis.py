@@ -1,4 +1,4 @@
-"""Finds out which classic mistake a port has made: the one whose values it gives.
+"""Finds the classic mistake that a port has made: the one that gives the port's values.
 
 npbert makes each mistake in turn and follows the port once more. Where what was wrong is right
 then, and nothing else is wrong, the port has made the same mistake.

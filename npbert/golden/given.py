@@ -1,4 +1,4 @@
-"""What a port wrote: which of its arrays is which tensor of a kit, judged in which dtype."""
+"""The arrays of a port: which tensor of a kit each is, and the dtype it is judged in."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ ALLOWANCE = 4.0  # how many local tolerances a step may then be off
 
 @dataclass
 class Row:
-    """One tensor in one case: what was given, and what is thought of it.
+    """One tensor in one case: what was given, and the verdicts on it.
 
     inputs          the tensors of the kit that it is computed from
     written         its name in the port's file, "" where it was not given
@@ -67,7 +67,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Say in a word what is thought of it."""
+        """Return the verdict in one word."""
         if not self.given:
             return "not given"
         if self.turn is not None and self.problem:
@@ -144,7 +144,7 @@ def what_is_no_number(difference: Difference, given: np.ndarray) -> str:
 def turn_that_fits(
     row: Row, case: Case, given: np.ndarray, expected: np.ndarray
 ) -> tuple[int, ...] | None:
-    """Return the order of axes in which an array is what is expected; () for another shape."""
+    """Return the order of axes in which an array has the expected values; () for another shape."""
     assert row.tolerance is not None
     tensor, tolerance = row.tensor, row.tolerance
     if given.ndim == len(row.shape) and 1 < given.ndim < 6:

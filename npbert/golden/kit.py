@@ -34,7 +34,7 @@ EXPECTED, EXPECTED_FLOAT32 = "expected.safetensors", "expected_float32.safetenso
 
 
 class Kit:
-    """A golden kit that was read and found whole; its arrays are read when they are wanted.
+    """A golden kit that was read and is complete; its arrays are read when they are needed.
 
     directory  where it lies        manifest  what manifest.json says (manifest.py)
     cases      by name              tensors   every quantity, in computing order

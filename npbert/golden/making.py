@@ -94,9 +94,9 @@ def make_kit(
     cases        names: of the cases that npbert makes (cases.py), or of those in `inputs`
     inputs       a file with cases of one's own (cases.py says how), or {case: {argument: array}}
     name, about  what the manifest says, else made of the directory's name and the model
-    weights      a safetensors file to point to, in the place of a copy in the kit
+    weights      a safetensors file to point to, instead of a copy in the kit
     keep         tells by name and kind whether the kit holds a quantity; all of them otherwise
-    sample_step  keep only every so manyeth entry along the longest axis of floats
+    sample_step  keep only every `sample_step`-th entry along the longest axis of floats
     The kit takes its place when it is complete; one that was there before is replaced. Raises
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
     reference differ; ImportError where the reference is not installed.

@@ -78,7 +78,7 @@ class PreTrainedConfig:
         self._settle_labels()
 
     def _settle_labels(self) -> None:
-        """Bring num_labels, id2label and label2id into agreement."""
+        """Make num_labels, id2label and label2id agree."""
         whole = self.num_labels is None or type(self.num_labels) is int
         self.require(whole, f"num_labels is {self.num_labels!r}, expected int | None")
         self.require_range("num_labels", low=1)
@@ -161,7 +161,7 @@ class PreTrainedConfig:
     def from_pretrained(cls, directory: str | Path, **options: Any) -> PreTrainedConfig:
         """Read config.json from a checkpoint directory, or from a checkpoint that npbert ships.
 
-        `options` go before what is written there; another num_labels takes the names with it.
+        `options` override what is written there; another num_labels discards the label names.
         Raises FileNotFoundError where it is missing, ValueError where it is not JSON, belongs to
         another family, or describes a model that cannot be, TypeError for an unknown option.
         """

@@ -98,7 +98,7 @@ class EncoderWithPooler(Encoder):
 
 
 class WithHead(PreTrainedModel):
-    """An encoder with a head on it."""
+    """An encoder with a head."""
 
     output_class: ClassVar[Any]
 
@@ -259,7 +259,7 @@ class SequenceClassification(WithHead):
         numbers [B] or [B, L], mean squared error; "single_label_classification", classes [B], cross
         entropy; "multi_label_classification", probabilities [B, L], binary cross entropy. Where it
         is None: regression for one label, single label for integers, else multi label. (The
-        reference keeps what it inferred first in its config; here every call infers anew.)
+        reference keeps what it inferred first in its config; here every call infers it again.)
         """
         entries = input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds
         given = dict(labels=labels)

@@ -1,4 +1,4 @@
-"""The border of a model: whatever is wrong with its inputs is found here, before any work."""
+"""Checks the inputs of a model: whatever is wrong is found here, before any work."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ROW_ENTRIES = ("input_ids", "token_type_ids", "position_ids", "attention_mask")
 
 @dataclass
 class Inputs:
-    """Checked inputs, every one of them there: B sentences of T tokens, embeddings of width E."""
+    """Checked inputs, defaults filled in: B sentences of T tokens, embeddings of width E."""
 
-    input_ids: np.ndarray | None  # [B, T], or None where inputs_embeds stands for it
+    input_ids: np.ndarray | None  # [B, T], or None if inputs_embeds was given
     inputs_embeds: np.ndarray | None  # [B, T, E]
     token_type_ids: np.ndarray  # [B, T]
     position_ids: np.ndarray  # [B, T] or [1, T]
@@ -229,7 +229,7 @@ def flatten_choices(**entries: tuple[Any, int]) -> tuple[int, dict[str, Any]]:
 
 
 def as_array(name: str, values: Any) -> np.ndarray:
-    """Return `values` as an array, or say that its rows differ in length."""
+    """Return `values` as an array, or raise ValueError if its rows differ in length."""
     try:
         return np.asarray(values)
     except ValueError:
@@ -237,7 +237,7 @@ def as_array(name: str, values: Any) -> np.ndarray:
 
 
 def numbers(name: str, values: Any) -> np.ndarray:
-    """Return `values` as an array of real numbers or booleans, or say what it is instead."""
+    """Return `values` as an array of real numbers or booleans, or raise ValueError."""
     array = as_array(name, values)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}, expected numbers")
@@ -247,7 +247,7 @@ def numbers(name: str, values: Any) -> np.ndarray:
 def whole_numbers(
     name: str, values: Any, limit: int, limit_name: str, ignored: int | None = None
 ) -> np.ndarray:
-    """Return `values` as integers from 0 to limit - 1 (or `ignored`), or say which one is not.
+    """Return integers from 0 to limit - 1 (or `ignored`); raise ValueError for the first other one.
 
     NumPy would read a negative index from the end of a table without a word.
     """

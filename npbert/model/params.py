@@ -1,4 +1,4 @@
-"""The parameter tree: arrays under the very names they have in the checkpoint.
+"""The parameter tree: arrays under the names they have in the checkpoint.
 
 A checkpoint is flat, {"encoder.layer.0.output.dense.weight": array, ...}; forward passes read the
 same array as p.encoder.layer[0].output.dense.weight. Nothing is renamed on the way.

@@ -1,4 +1,4 @@
-"""question_answering: where in a text the answer to a question stands."""
+"""question_answering: the place of the answer to a question in a text."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class _Example:
     def probabilities(  # [T, 2] -> [C], [C], []
         self, window: slice, logits: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return for the C pieces of a window how probably the answer starts and ends there.
+        """Return the probabilities that the answer starts, and that it ends, at each of C pieces.
 
         The third is the probability that there is none: [CLS] is both start and end.
         """
@@ -168,7 +168,7 @@ class _Example:
         begin = 2 + len(self.question)
         inside = ids == self.tokenizer.cls_token_id
         inside[begin:-1] = True
-        # Not minus infinity: so does the reference, and against [CLS] alone it could be seen.
+        # -10000 rather than -inf, as in the reference: beside [CLS] alone it makes a difference.
         start, end = softmax(np.where(inside[:, None], logits, -10000.0).T.astype(logits.dtype))
         return start[begin:-1], end[begin:-1], float(start[0] * end[0])
 

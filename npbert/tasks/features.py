@@ -1,4 +1,4 @@
-"""feature_extraction: what the body of a model makes of a text, as numbers."""
+"""feature_extraction: the hidden states of a text, as numbers."""
 
 from __future__ import annotations
 

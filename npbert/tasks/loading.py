@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from npbert import auto
-from npbert.checkpoints.shipped import DEFAULTS, checkpoint_directory, shipped_checkpoints
+from npbert.checkpoints.shipped import checkpoint_directory, shipped_checkpoints
 from npbert.model.base import PreTrainedModel
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
 
@@ -20,13 +20,15 @@ Model = str | Path | PreTrainedModel | None  # how the tasks are told which mode
 class Task:
     """What a task needs of a model.
 
-    name: of its function. command: of its command. heads: how the classes that can do it end; a
-    checkpoint is loaded as the first, unless it was saved as another of them. what: what such a
-    model has, in words. unused: tensors with one of these in their names may be untrained.
+    name: of its function. command: of its command. default: the checkpoint that does it when none
+    is named. heads: how the classes that can do it end; a checkpoint is loaded as the first, unless
+    it was saved as another of them. what: what such a model has, in words. unused: tensors with one
+    of these in their names may be untrained.
     """
 
     name: str
     command: str
+    default: str
     heads: tuple[str, ...]
     what: str
     unused: tuple[str, ...] = ()
@@ -35,6 +37,7 @@ class Task:
 FILL_MASK = Task(
     "fill_mask",
     "fill-mask",
+    "convbert-tiny",
     ("ForMaskedLM", "ForPreTraining"),
     "masked-LM head",
     unused=("pooler.", "cls.seq_relationship."),
@@ -42,29 +45,50 @@ FILL_MASK = Task(
 TEXT_CLASSIFICATION = Task(
     "text_classification",
     "classify",
+    "convbert-tiny-disturbed",
     ("ForSequenceClassification",),
     "text classification head",
 )
-RESTORE = Task("restore", "restore", ("ForTokenClassification",), "token classification head")
+RESTORE = Task(
+    "restore",
+    "restore",
+    "squeezebert-tiny-restore",
+    ("ForTokenClassification",),
+    "token classification head",
+)
 TOKEN_CLASSIFICATION = Task(
     "token_classification",
     "tokens",
+    "squeezebert-tiny-restore",
     ("ForTokenClassification",),
     "token classification head",
 )
 QUESTION_ANSWERING = Task(
-    "question_answering", "answer", ("ForQuestionAnswering",), "question answering head"
+    "question_answering",
+    "answer",
+    "convbert-tiny-answer",
+    ("ForQuestionAnswering",),
+    "question answering head",
 )
-MULTIPLE_CHOICE = Task("multiple_choice", "choose", ("ForMultipleChoice",), "multiple choice head")
+MULTIPLE_CHOICE = Task(
+    "multiple_choice",
+    "choose",
+    "mobilebert-tiny-choice",
+    ("ForMultipleChoice",),
+    "multiple choice head",
+)
 NEXT_SENTENCE = Task(
     "next_sentence",
     "next",
+    "bert-tiny",
     ("ForNextSentencePrediction", "ForPreTraining"),
     "next sentence head",
     unused=("cls.predictions.",),
 )
-# Any class has a body, so any checkpoint will do, and nothing else needs to be trained.
-FEATURE_EXTRACTION = Task("feature_extraction", "embed", ("",), "body", unused=("",))
+# Every class has an encoder, so every checkpoint will do; its head need not be trained.
+FEATURE_EXTRACTION = Task(
+    "feature_extraction", "embed", "convbert-tiny", ("",), "encoder", unused=("",)
+)
 TASKS = (
     FILL_MASK,
     TEXT_CLASSIFICATION,
@@ -87,7 +111,7 @@ def load(
     a loaded model without tokenizer.
     """
     if model is None:
-        model = DEFAULTS[task.name]
+        model = task.default
         if model not in shipped_checkpoints():
             raise ValueError(
                 f"{model}, which does {task.name}, does not ship with this version of npbert: "
@@ -116,7 +140,9 @@ def _load(task: Task, directory: Path) -> tuple[PreTrainedModel, BertTokenizer]:
         warnings.simplefilter("always")
         model = _model_class(task, directory).from_pretrained(directory)
     _check_trained(task, model, directory)
-    for warning in said:  # an untrained head was an error, and a body is always part of something
+    for (
+        warning
+    ) in said:  # an untrained head was an error, and an encoder is always part of something
         needless = "initialised them randomly" in str(warning.message) or task.heads == ("",)
         if not needless:
             warnings.warn(warning.message, warning.category, stacklevel=4)

@@ -25,7 +25,7 @@ def fill_mask(
     truncation: bool = False,
     progress: bool | None = None,
 ) -> Any:
-    """Say which word pieces best fill the [MASK] in a text, with their probabilities.
+    """Return the word pieces that best fill the [MASK] in a text, with their probabilities.
 
     text: with one [MASK] or more; or a list of such texts.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None

@@ -23,7 +23,7 @@ BATCH_TOKENS = 512  # so many tokens at most are run together: more is not faste
 
 
 def check_text(text: Any, name: str = "the text") -> str:
-    """Return a text that says something, or raise a ValueError."""
+    """Return a text that is not empty, or raise a ValueError."""
     if not isinstance(text, str):
         raise ValueError(f"{name} is {type(text).__name__}, expected str")
     if not text.strip():
@@ -100,9 +100,9 @@ def run(
 def _run(
     call: Callable[[dict[str, np.ndarray]], np.ndarray], rows: Sequence[Row]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    # Only rows of one length share a batch. In ConvBERT the convolutions, and in MobileBERT the
-    # trigram of the last token, see the padding: with padded batches what is said of a text would
-    # depend on the texts beside it.
+    # Only rows of one length share a batch. The convolutions of ConvBERT, and MobileBERT's trigram
+    # of the last token, see the padding: with padded batches the result for a text would depend on
+    # the texts beside it.
     def length(i: int) -> int:
         return len(rows[i]["input_ids"])
 

@@ -1,4 +1,4 @@
-"""token_classification: which label every token of a text has, or every word, or every entity."""
+"""token_classification: a label for every token of a text, every word, or every entity."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def token_classification(
     delimiter: str = " ",
     progress: bool | None = None,
 ) -> Any:
-    """Say which label every token of a text has, with its probability.
+    """Label every token of a text, with the probability of the label.
 
     text: a string, or a list of strings. With is_split_into_words a list of words stands for each
         string; places then count in the words joined by the delimiter.

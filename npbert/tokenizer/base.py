@@ -291,7 +291,7 @@ class PreTrainedTokenizer(Vocabulary):
         """Read a tokenizer from a directory, or from a shipped checkpoint by its name.
 
         The files are those that files.py describes, vocab.txt or tokenizer.json at least; `options`
-        are arguments of the constructor and go before the files. No vocabulary at all is a
+        are arguments of the constructor and override the files. No vocabulary at all is a
         FileNotFoundError; a damaged file, or another tokenizer than BERT's, is a ValueError.
         """
         # Imported here: a tokenizer made from a vocabulary does without it.

@@ -168,7 +168,7 @@ class AutoTokenizer:
         """Return a ConvBertTokenizer if tokenizer_config.json names one, else a BertTokenizer.
 
         directory   a directory, or the name of a shipped checkpoint
-        options     arguments of the constructor, which go before the files
+        options     arguments of the constructor, which override the files
         """
         # Imported here: a tokenizer made from a vocabulary does without it.
         from npbert.checkpoints.shipped import checkpoint_directory

@@ -1,7 +1,7 @@
 """The files of a tokenizer: vocab.txt, tokenizer.json, tokenizer_config.json and the older ones.
 
 vocab.txt                the tokens, one a line
-tokenizer.json           the pipeline of the Rust library; its vocabulary goes before vocab.txt
+tokenizer.json           the pipeline of the Rust library; its vocabulary overrides vocab.txt
 tokenizer_config.json    the arguments of the tokenizer; `added_tokens_decoder` holds the added
                          tokens by their ids
 special_tokens_map.json  the special tokens

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from npbert.__main__ import main
-from npbert.checkpoints.shipped import DEFAULTS, shipped_checkpoints
+from npbert.checkpoints.shipped import shipped_checkpoints
 from npbert.commands.options import make_parser
 from npbert.tasks.loading import TASKS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```\n(?:\n```\n(.*?)```)?", README, re.DOTALL)
-DEFAULT_OF = {task.command: DEFAULTS[task.name] for task in TASKS}
+DEFAULT_OF = {task.command: task.default for task in TASKS}
 NUMBER = re.compile(r"-?\d+\.\d+")
 
 
@@ -65,6 +65,6 @@ def test_a_command_prints_what_is_shown(commands, shown, capsys, monkeypatch, tm
 
 @pytest.mark.parametrize("task", TASKS, ids=[task.name for task in TASKS])
 def test_every_task_is_in_the_readme(task):
-    assert f"| `{task.command}` | `{task.name}` | `{DEFAULTS[task.name]}` |" in README
+    assert f"| `{task.command}` | `{task.name}` | `{task.default}` |" in README
     assert any(f"npbert {task.command} " in line for commands, _ in CALLS for line in commands)
     assert task.command in make_parser().format_help()
