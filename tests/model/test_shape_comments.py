@@ -175,7 +175,7 @@ def run_and_compare(functions, letters, run):
             if function.on_def and not code.co_flags & inspect.CO_GENERATOR:
                 returned = argument if isinstance(argument, tuple) else (argument,)
                 shapes = function.on_def.outputs
-                if len(returned) < len(shapes):
+                if shapes and len(returned) != len(shapes):
                     wrong[f"{function.on_def.where}: {len(returned)} values returned"] = None
                 for value, either in zip(returned, shapes):
                     compare(call, function.on_def, "the result", either, np.shape(value), wrong)
@@ -337,6 +337,10 @@ def argument(x, y):  # [B, T, D], [B, T] -> [D]
     return y[0]
 
 
+def one_of_two(x):  # [B, T, D] -> [B, D]
+    return x[:, 0], x[..., 0]
+
+
 def either(x):
     last = x[:, -1]  # RIGHT [B, T] or [B, D]
     last = x[:, -1]  # NEITHER [B, T] or [D, B]
@@ -355,6 +359,7 @@ def run():
     halves(np.zeros((4, 6)))
     result(x)
     argument(x, x[:, 0])
+    one_of_two(x)
     either(x)
     list(steps(x))
 """
@@ -380,7 +385,7 @@ def test_wrong_comments_are_found_and_right_ones_are_not(tmp_path):
     wrong = run_and_compare(functions, dict(B=2, T=3, D=5), module.run)
     found = {re.match(r"planted.py:\d+", complaint).group() for complaint in wrong}
     marks = ("EACH", "LATER LINE", "IN A LOOP", "SWAPPED", "LATE ", "def result", "def argument",
-             "IN A GENERATOR", "NEITHER")  # fmt: skip
+             "def one_of_two", "IN A GENERATOR", "NEITHER")  # fmt: skip
     assert found == lines_with(marked, *marks)
     assert set(not_checked(functions)) == lines_with(marked, "NEVER")
 
