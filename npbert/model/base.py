@@ -251,6 +251,8 @@ class PreTrainedModel:
         ConvBERT and MobileBERT. (A head for multiple choice scores each text by itself, [1, 1].)
         Raises ValueError, before any work, for a row that does not fit the model.
         """
+        if not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
+            raise ValueError(f"batch_tokens is {batch_tokens!r}, expected an integer of at least 1")
         checked = check_rows(self.config, self.dtype, rows)
         # Texts of one length next to each other are attended to in one product.
         order = sorted(range(len(checked)), key=lambda i: checked[i].shape[1])

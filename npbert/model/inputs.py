@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +91,10 @@ def check_rows(config: PreTrainedConfig, dtype: np.dtype, rows: Any) -> list[Inp
     rows: for each text its ids, or a dictionary with input_ids and perhaps token_type_ids,
     position_ids, and an attention_mask that hides nothing.
     """
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise ValueError(
+            f"rows is {type(rows).__name__}, expected a list with the ids of each text"
+        )
     checked = []
     for number, row in enumerate(rows):
         entries = dict(row) if isinstance(row, Mapping) else {"input_ids": row}

@@ -106,6 +106,21 @@ def test_a_row_that_does_not_fit_is_named_before_any_work(monkeypatch, row, mess
         model.encode_texts([[2, 5], row])
 
 
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ("abc", {}, "rows is str, expected a list with the ids of each text"),
+        (dict(input_ids=[[2, 5]]), {}, "rows is dict, expected a list"),
+        (5, {}, "rows is int, expected a list"),
+        ([[2, 5]], dict(batch_tokens=0), "batch_tokens is 0, expected an integer of at least 1"),
+        ([[2, 5]], dict(batch_tokens="9"), "batch_tokens is '9', expected an integer"),
+    ],
+)
+def test_what_is_no_list_of_rows(rows, options, message):
+    with pytest.raises(ValueError, match=message):
+        model_of("Bert").encode_texts(rows, **options)
+
+
 def test_no_rows():
     assert model_of("Bert").encode_texts([]) == []
 
