@@ -1,6 +1,6 @@
 """A checkpoint directory: its JSON files, and its weights under current names.
 
-A reader takes a path and returns {name: array}; a further weight format is one more entry in
+A reader takes a path and returns {name: array}; another weight format is another entry in
 READERS. Weights in several files, shards, have an index that says which tensor is where. Whether
 names and shapes fit the config is params.py's question, not this file's.
 """

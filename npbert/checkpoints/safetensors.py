@@ -60,10 +60,10 @@ class Header(NamedTuple):
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read every tensor of a .safetensors file: name -> read-only array.
 
-    The arrays are windows on the memory-mapped file, so a tensor costs nothing until it is used.
+    The arrays are views of the memory-mapped file, so a tensor costs nothing until it is used.
     The exceptions are copies: BF16, widened exactly to float32, and tensors that lie unaligned.
-    As with every memory map, somebody who shortens the file in place (`write` never does) takes
-    the arrays' ground away.
+    As with every memory map, somebody who shortens the file in place (`write` never does) pulls the memory away from under the
+    arrays, and the process ends (SIGBUS).
 
     Raises FileNotFoundError, and ValueError for a file that `header` refuses or whose booleans
     are neither 0 nor 1.

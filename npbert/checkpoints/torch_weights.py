@@ -42,7 +42,8 @@ class Contents(NamedTuple):
 def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read every tensor of a pytorch_model.bin: name -> read-only array.
 
-    The arrays are windows on the memory-mapped file; tensors that share memory there share it here.
+    The arrays are views of the memory-mapped file; whoever shortens it in place ends the process
+    (SIGBUS). Tensors that share memory there share it here.
     Copies, one for each storage, are bfloat16 (widened exactly to float32), what lies unaligned, as
     in the older format it may, and numbers whose bytes are in another order than the machine's.
 

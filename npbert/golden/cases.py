@@ -1,4 +1,4 @@
-"""The cases of a golden kit: the inputs that a model is run on, made here or read from a file.
+"""The cases of a golden kit: the inputs that a model is run on, generated here or read from a file.
 
 Rows are sentences; for multiple choice a row is one choice of one question, and the arrays of
 inputs have the axis of the choices: [B, N, T].

@@ -1,10 +1,10 @@
-"""Checks a port's arrays against a golden kit: each against the kit, and against its own past.
+"""Checks a port's arrays against a golden kit: against the kit, and step by step.
 
     report = check_kit("weights/golden/convbert-model", "mine.safetensors")
     print(report.render())
 
-*Expected* compares with the kit's value. *Local* compares with what npbert computes in this step
-from the port's own values before it, so that a mistake is blamed where it is made.
+*Expected* compares an array with the kit's value. *Local* compares it with what npbert computes in
+this step from the port's own earlier values, so that a mistake is found where it is made.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ def check_kit(
 
     given: a .safetensors file, or arrays by name: "<case>/<name>", or the bare name where `case`
     says for which one or the kit has but one. Any of them may be missing.
-    Raises ValueError where nothing among them is a tensor of the kit, and for a damaged kit or
-    file.
+    Raises ValueError if none of them is a tensor of the kit, and for a damaged kit or file.
     """
     kit = kit if isinstance(kit, Kit) else Kit.read(kit)
     arrays, dtypes = read_given(given)

@@ -1,14 +1,14 @@
 """How one array is compared with another: which entries count, and how far they are apart.
 
-Three kinds of entries are told apart (the rules of a golden kit):
+There are three kinds of entries (the rules of a golden kit):
 
     real          at positions that hold tokens
-    padded        at padded positions, which trained models compute badly conditioned. Along the
+    padded        at padded positions, where a trained model is ill-conditioned. Along the
                   first axis called T, where that position is not real in the row of axis B; a
                   tensor without these two axes counts as padded as a whole where its case has
                   any padding
-    not compared  where the mask reaches a row that is padding altogether: what comes of that is
-                  the implementation's choice. And where the expected value is below -1e30, the
+    not compared  in rows that consist of padding only, once the mask has been applied: the result
+                  depends on the implementation. And where the expected value is below -1e30, the
                   smallest float of some dtype for a masked score: there the given value only has
                   to be -1e4 or less
 """
@@ -21,7 +21,7 @@ import numpy as np
 
 from npbert.golden.manifest import Case, Sampled, Tensor, Tolerance
 
-MASKED = -1e30  # an expected value below stands for "masked": every dtype has another number there
+MASKED = -1e30  # expected values below this are masked scores, which differ between dtypes
 SMALL_ENOUGH = -1e4  # a port may give this instead: softmax turns it into 0
 
 

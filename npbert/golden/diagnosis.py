@@ -1,7 +1,7 @@
 """Finds the classic mistake that a port has made: the one that gives the port's values.
 
-npbert makes each mistake in turn and follows the port once more. Where what was wrong is right
-then, and nothing else is wrong, the port has made the same mistake.
+npbert makes each mistake in turn and follows the port again. If the tensors that were wrong are
+then right, and no other tensor is wrong, the port has made the same mistake.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Finding:
 
     mutation    what it is              differences  the edits: file, old text, new text
     explained   the wrong tensors that are right with it
-    complete    whether with it nothing is wrong any more
+    complete    whether nothing is wrong any more with it
     parts       the parts of the model in which the port makes it ("encoder.layer.1", ...)
     elsewhere   those in which the port does not, though the mistake could be made there
     """
@@ -88,7 +88,7 @@ def diagnose(model: PreTrainedModel, followed: list[Followed]) -> list[Finding]:
 def verdicts_with(
     mutation: Mutation, model: PreTrainedModel, followed: list[Followed], wrong: set[str]
 ) -> tuple[set[str], set[str], set[str], set[str]] | None:
-    """Follow the port with a mistake planted; None as soon as that cannot explain anything.
+    """Follow the port with a mistake planted; return None if it cannot explain anything.
 
     Returns of the tensors that were wrong those that are right now, and those that still are not;
     those that are wrong now and were not; and those that are off with nothing said about them.

@@ -1,9 +1,9 @@
 """Recomputes every step of a forward pass from a port's own values.
 
 A port's mistake shows in every array that comes after it. To see where it was made, each step is
-computed once more from what the port itself had before it: one pass of npbert in float64, in which
-every array, as soon as it is computed, is kept for comparison and then replaced by the port's. What
-differs then is wrong by itself, and what only inherited a mistake is right.
+computed again from the port's own earlier values: one pass of npbert in float64, in which every
+array is kept for comparison as soon as it is computed, and then replaced by the port's. An array
+that differs is itself wrong; one that only inherited a mistake is right.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def follow(
         step = Step(quantity, array.copy(), theirs, False)
         steps.append(step)
         if theirs is not None and is_like(theirs, array) and memory.may_be_replaced(array):
-            # What is masked in both stays npbert's; what the port forgot to mask is followed.
+            # Where both are masked npbert's value stays; otherwise the port's counts.
             masked = (step.computed < MASKED) & (theirs <= SMALL_ENOUGH)
             array[...] = np.where(masked, step.computed, theirs)
             step.followed = True

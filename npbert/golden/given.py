@@ -20,7 +20,7 @@ SEARCHED = 50  # unknown names for which the nearest known one is looked up
 
 @dataclass
 class Port:
-    """What somebody gave for one case: arrays and their dtypes, by the names of the kit.
+    """The arrays of a port for one case, and their dtypes, by the names of the kit.
 
     dtypes   what each is judged as, "" for what is no floating-point number
     written  what each is called in the file
@@ -46,7 +46,7 @@ def read_given(given: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 def sort_out(
     kit: Kit, arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, str], case: str | None
 ) -> tuple[dict[str, Port], dict[str, str | None], int]:
-    """Tell which array is which tensor of which case.
+    """Assign each array to a tensor of a case.
 
     Returns what there is for each case; the names that the kit does not know, with the nearest it
     does; and how many arrays are of cases that were not asked for.

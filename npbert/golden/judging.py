@@ -1,6 +1,6 @@
-"""The two verdicts on a port's array: against the kit, and against npbert's step from its own past.
+"""The two verdicts on a port's array: against the kit, and against npbert's own step.
 
-A row of the report is one tensor in one case; here it is filled in.
+A row of the report is one tensor in one case; this file fills it in.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def turn_that_fits(
 
 
 def usable_arrays(port: Port, rows: Mapping[str, Row]) -> dict[str, np.ndarray]:
-    """Return what a pass can follow, turned round where that makes it right.
+    """Return the arrays that a pass can follow, their axes reordered if that makes them right.
 
     A square array that is wrong as it is may truly be computed so. Then all that is made of it is
     wrong, too; and if any of that is right, the array was only written in another order.
@@ -220,7 +220,7 @@ class Outcome:
 
 @dataclass
 class Past:
-    """What a pass that follows a port has behind it, as names.
+    """The names of what a pass that follows a port has computed so far.
 
     exact  quantities whose value is the port's own
     lost   those computed from something that the pass could not follow: its name

@@ -113,7 +113,7 @@ class Kit:
     def model(self, dtype: Any = np.float64) -> PreTrainedModel:
         """Build npbert's model of the kit, from its config and its weights.
 
-        Raises ValueError for a config that no model can have, and weights that do not fit it.
+        Raises ValueError for an invalid config, and for weights that do not fit it.
         """
         chosen = model_class(self.manifest.architecture)
         with naming(self.directory / MANIFEST):
@@ -212,7 +212,7 @@ def check_target(directory: Path) -> None:
 def write_kit(
     directory: Path, values: Mapping[str, Any], files: Mapping[str, Mapping[str, np.ndarray]]
 ) -> None:
-    """Write the manifest and the files of arrays; an older kit gives way when all are there.
+    """Write the manifest and the files of arrays; an older kit is replaced at the end.
 
     The same contents give the same bytes. Whatever fails leaves the older kit as it was; only a
     crash between the two renamings at the end can leave it under its hidden name.

@@ -97,7 +97,7 @@ def make_kit(
     weights      a safetensors file to point to, instead of a copy in the kit
     keep         tells by name and kind whether the kit holds a quantity; all of them otherwise
     sample_step  keep only every `sample_step`-th entry along the longest axis of floats
-    The kit takes its place when it is complete; one that was there before is replaced. Raises
+    The kit is moved to its place when it is complete; an older one is replaced. Raises
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
     reference differ; ImportError where the reference is not installed.
     """

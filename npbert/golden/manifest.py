@@ -84,7 +84,7 @@ class Case:
     inputs          names of the arguments in inputs.safetensors
     lengths         real tokens of each row
     real            [B, T]: which positions hold real tokens
-    undefined_rows  rows that are padding altogether: what depends on the mask is not compared there
+    undefined_rows  rows of padding only: what depends on the mask is not compared there
     """
 
     name: str

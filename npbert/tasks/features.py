@@ -27,7 +27,7 @@ def feature_extraction(
 
     text: a string, or a list of them.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model of any
-        class, whose body is used; None means the shipped ConvBERT.
+        class, whose encoder is used; None means convbert-tiny.
     pooling: "none", a vector for each token; "first", that of the first token, [CLS]; "mean", the
         mean over all tokens, [CLS] and [SEP] included.
     tokenizer, truncation, max_length, progress: as of `text_classification`.

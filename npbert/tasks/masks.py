@@ -29,7 +29,7 @@ def fill_mask(
 
     text: with one [MASK] or more; or a list of such texts.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
-        means the shipped ConvBERT. A directory is loaded once per process and kept.
+        means convbert-tiny. A directory is loaded once per process and kept.
     top_k: how many candidates, from 1 to the size of the vocabulary.
     targets: only these word pieces are considered; their probabilities stay what they are.
     tokenizer: for a model that was not loaded from a directory.

@@ -25,7 +25,7 @@ def restore(
     text: of any length, or a list of texts. Capitals and punctuation that are there already stay,
         though the model does not look at them; so do white space, quotation marks and the like.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model, whose
-        labels are those of npbert.tasks.restoration; None means the shipped one.
+        labels are those of npbert.tasks.restoration; None means squeezebert-tiny-restore.
     tokenizer: for a model that was not loaded from a directory.
     progress: show a bar; None: after a second, where standard error is a terminal.
 
@@ -74,7 +74,7 @@ def restore(
     results = []
     for each, ids, found in zip(texts, word_ids, classes):
         labels = ["lower"] * len(find_words(each))  # a word without a piece stays as it is
-        for place in reversed(range(len(ids))):  # so that the first piece of a word has the say
+        for place in reversed(range(len(ids))):  # so that the first piece of a word decides
             labels[ids[place]] = names[int(found[place])]
         results.append(mend(each, labels))
     return results if is_list else results[0]

@@ -28,7 +28,7 @@ def next_sentence(
 
     first, second: a text each; or a list each, of one length.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
-        means the shipped BERT. A checkpoint of BERT or MobileBERT with both heads of pre-training
+        means bert-tiny. A checkpoint of BERT or MobileBERT with both heads of pre-training
         will do, too.
     tokenizer, truncation, progress: as of `text_classification`.
 
@@ -73,7 +73,7 @@ def multiple_choice(
     prompt: a text; or a list of them.
     choices: at least two texts; for a list of prompts, a list of such lists.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
-        means the shipped MobileBERT, which says what comes next.
+        means mobilebert-tiny-choice, which says what comes next.
     tokenizer, truncation, progress: as of `text_classification`.
 
     Returns the choices, best first: {"score": probability, "index": place among the choices,

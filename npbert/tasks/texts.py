@@ -40,12 +40,12 @@ def text_classification(
     max_length: int | None = None,
     progress: bool | None = None,
 ) -> Any:
-    """Say which label a text has, with its score.
+    """Return the label of a text, with its score.
 
     text: a string; a pair, as {"text": ..., "text_pair": ...} or as a tuple of two strings; or a
         list of any of these.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
-        means the shipped one, which tells disturbed sentences from original ones.
+        means convbert-tiny-disturbed, which tells disturbed sentences from original ones.
     top_k: how many labels, best first; None for all. Left out, the best one alone.
     function_to_apply: what makes scores of the logits, "sigmoid", "softmax" or "none". None leaves
         it to the config: none for a regression, the sigmoid for several labels that may hold at

@@ -45,7 +45,7 @@ def token_classification(
     text: a string, or a list of strings. With is_split_into_words a list of words stands for each
         string; places then count in the words joined by the delimiter.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
-        means the shipped one, which says how a word is written and what follows it.
+        means squeezebert-tiny-restore, which labels how a word is written and what follows it.
     aggregation_strategy: "none", every token by itself; "simple", neighbours of one label together,
         where "B-" begins a new entity; "first", "average" and "max" do the same with whole words,
         labelled as their first token, by the mean of their tokens, as their surest token.

@@ -1,4 +1,4 @@
-"""What a reader wants to know of a quantity beside its value: its axes, and how it is computed.
+"""Annotations of the quantities of a trace: their axes, code, equation and section of a paper.
 
 recorded = npbert.trace(model, input_ids=[[2, 31, 7, 3]])
 for quantity, annotation in zip(recorded, annotate(recorded, model)):
@@ -118,7 +118,7 @@ def text_of(file: str) -> str:
 
 # ---- words ---------------------------------------------------------------------------------
 
-Place = tuple[str, str, str]  # where npbert.equations speaks of a quantity: file, function, key
+Place = tuple[str, str, str]  # a sentence in npbert.tracing.equations: file, function, key
 
 
 def place_in_equations(quantity: Quantity) -> Place | None:

@@ -1,8 +1,8 @@
 """The letters of every quantity's axes: ("B", "T", "D") and the like.
 
 They are those of the shape comments in the source, where each line says what it makes. A function
-for any size, `linear` with its [..., I] -> [..., O], is asked what it was called with: the letters
-of x, and those of the parameters, take the place of its own.
+for any size, such as `linear` with [..., I] -> [..., O], takes the letters of its call instead of
+its own: those of x and of the parameters.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Reader:
 
     def __init__(self, trace: Trace, model: PreTrainedModel) -> None:
         self.trace = trace
-        B, T = trace[0].shape[:2]  # of the ids, or of what is there in their place
+        B, T = trace[0].shape[:2]  # of the ids, or of the embeddings given instead
         self.sizes = sizes(model) | {"B": B, "T": T}
         self.parameters = parameter_letters(model)
         self.found: dict[str, Letters | None] = {}

@@ -1,4 +1,4 @@
-"""The letters that stand for sizes: what they mean, how large they are, which a parameter has."""
+"""The letters of sizes: their meanings, their values, and those of every parameter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records a forward pass: every quantity that its lines compute, under the name of its place.
+"""Records a forward pass: every quantity that its lines compute, named by its place.
 
     for quantity in npbert.trace(model, input_ids=[[2, 31, 7, 3]]):
         print(quantity.name, quantity.shape, quantity.value.mean())
@@ -49,7 +49,7 @@ class Quantity:
 
     name       its place and what it is called there
     value      the array, a copy
-    function   in which function it came about, and where: file (a name in the package), line
+    function   the function that made it, and where: file (a path in the package), line
     inputs     names of the quantities and parameters that it was computed from
     arguments  what that function was called with: an argument's name -> the name of the quantity or
                of the parameter that it was given, for `p` that of the node
@@ -222,7 +222,7 @@ class Recorder:
             self.memory.append((start, start + array.nbytes, self.names[id(array)]))
         self.memory.sort()
         self.body = model.base_model_prefix
-        self.has_begun = False  # what runs before the body checks the arguments
+        self.has_begun = False  # what runs before the encoder checks the arguments
 
     # ---- what Python reports ----
 
@@ -260,7 +260,7 @@ class Recorder:
         scope, module = caller.scope if caller else "", None
         if isinstance(values.get("p"), params.Node):
             own = params.path(values["p"])
-            # The body is no step of its own: it yields what its layers give.
+            # The encoder is no step of its own: it yields the outputs of its layers.
             scope, module = own, own if own not in (scope, self.body) else None
         elif not is_method:
             scope = joined(scope, frame.f_code.co_name)

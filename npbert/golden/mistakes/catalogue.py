@@ -1,13 +1,13 @@
 """The classic mistakes of porting these models, each as an edit of npbert's own source.
 
-A port that makes one of them computes what npbert computes with the edit in it, to the last digit
-that floats hold: so the edit tells what is wrong.
+A port that makes one of them computes what npbert computes with the edit, up to rounding. The edit
+therefore names what is wrong.
 
-    planting.py                 what a mistake is, and how npbert comes to make it
-    conditions.py               which models can be mistaken in which way
-    mutations_of_layers.py      the mistakes: embeddings, norms, maps
-    mutations_of_attention.py   attention, convolutions
-    mutations_of_heads.py       heads
+    planting.py     what a mistake is, and how it is put into npbert's own forward pass
+    conditions.py   which mistakes apply to which model
+    layers.py       the mistakes: embeddings, norms, linear maps, layers
+    attention.py    attention, convolutions
+    heads.py        heads
 """
 
 from __future__ import annotations

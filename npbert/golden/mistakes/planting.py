@@ -3,9 +3,9 @@
     with planted(mutation, model) as mistaken:
         trace(mistaken, **inputs)
 
-The text of a function is edited, compiled under its own file name and line numbers, and put in the
-place of the function for as long as the block is open. A trace therefore records the same names and
-lines as ever, and the edit itself can be shown to whoever makes the same mistake.
+The source of a function is edited, compiled under its own file name and line numbers, and replaces
+the function while the block is open. A trace therefore records the same names and lines as without
+the mistake, and the edit can be shown to somebody whose port makes it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Edit:
 
     place    "file.function" in the package; "family.function" is that function of every family
     old      a part of the function's text that occurs once in it
-    new      what stands in its place, as many lines long
+    new      its replacement, with as many lines
     """
 
     place: str
@@ -49,13 +49,13 @@ class Edit:
 
 @dataclass(frozen=True)
 class Mutation:
-    """A classic mistake: what it is, and how npbert itself comes to make it.
+    """A classic mistake: what it is, and the edit with which npbert makes it.
 
-    about        what somebody who makes it has done, to follow "your values match this model with"
+    about        the mistake in words, to follow "your values match this model with"
     edits        of the source; those in another family's file do not concern a model
     parameters   changes tensors instead: takes and returns {checkpoint name: array}
     when         tells whether a model has the step in which the mistake is made
-    hidden       how names of quantities end that mean something else once it is made
+    hidden       endings of the names of quantities that mean something else with the mistake
     """
 
     name: str

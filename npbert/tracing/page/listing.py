@@ -87,12 +87,12 @@ class Lister(Recorder):
         super().__init__(model)
         self.steps: list[Step] = []
         self.numbers: dict[FrameType, int] = {}  # of the step that a frame is
-        self.arrays: dict[int, np.ndarray] = {}  # by id, which stays theirs while they are kept
+        self.arrays: dict[int, np.ndarray] = {}  # by id, which stays valid while they are kept
         self.made: dict[str, tuple[int, int]] = {}
 
     def enter(self, frame: FrameType, values: dict[str, Any], is_method: bool) -> None:
         code = frame.f_code
-        # Arguments may make quantities, and these want the number of the step.
+        # Arguments may become quantities, which need the number of the step.
         self.numbers[frame] = number = len(self.steps)
         line = self.statements[code.co_filename][code.co_firstlineno].lineno  # of the def
         self.steps.append(Step(code.co_name, file_in_package(code.co_filename), line, "", None, 0))

@@ -10,7 +10,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 
-# In this order: each may use what stands before it.
+# In this order: what runs on loading uses only what stands before it.
 SCRIPTS = "data colours heatmaps edges source cards large search navigation".split()
 STYLES = "page source cards large".split()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-MASKED = -1e30  # what is below stands for a masked place, and neither counts nor has a colour
+MASKED = -1e30  # values below this are masked: they do not count and have no colour
 LARGEST = 32768.0  # of the numbers that are written: close to the largest that float16 has
 WIDEST = 512  # entries of one axis that are kept
 OUTLIERS = 99.5  # per cent of the values have colours of their own, if the rest is far away
