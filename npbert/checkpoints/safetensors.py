@@ -62,8 +62,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
     The arrays are views of the memory-mapped file, so a tensor costs nothing until it is used.
     The exceptions are copies: BF16, widened exactly to float32, and tensors that lie unaligned.
-    As with every memory map, somebody who shortens the file in place (`write` never does) pulls the memory away from under the
-    arrays, and the process ends (SIGBUS).
+    As with every memory map, shortening the file in place (`write` never does) ends a process that
+    uses the arrays (SIGBUS).
 
     Raises FileNotFoundError, and ValueError for a file that `header` refuses or whose booleans
     are neither 0 nor 1.
