@@ -80,7 +80,7 @@ def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T, T]
 
 
 def encoder(inputs, p, config):
-    """Yield the embeddings, then the output of each layer, [B, T, D], and its probabilities."""
+    """Yield the embeddings, then each layer's output [B, T, D] with its attention probabilities."""
     x = embeddings(inputs, p.embeddings, config)  # [B, T, D]
     yield x, None
     for i in range(config.num_hidden_layers):

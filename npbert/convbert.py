@@ -117,7 +117,7 @@ def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T, T]
 
 
 def encoder(inputs, p, config):
-    """Yield the embeddings, then the output of each layer, [B, T, D], and its probabilities."""
+    """Yield the embeddings, then each layer's output [B, T, D] with its attention probabilities."""
     x = embeddings(inputs, p.embeddings, config)  # [B, T, E]
     if config.embedding_size != config.hidden_size:
         x = linear(x, p.embeddings_project)  # [B, T, D]
