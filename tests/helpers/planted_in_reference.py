@@ -11,8 +11,7 @@ import types
 
 import numpy as np
 from kits_in_memory import OPTIONS
-from reference_models import reference_class, to_numpy, to_torch, torch
-from test_trace_reference import outputs_of_modules
+from reference_models import outputs_of_modules, reference_class, to_numpy, to_torch, torch
 
 import npbert
 from npbert.golden.reference import counterpart

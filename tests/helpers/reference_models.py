@@ -467,3 +467,23 @@ def running_on(backend):
         yield
     finally:
         set_backend(None)
+
+
+def outputs_of_modules(model, inputs):
+    """Run a model of the reference; return {path of a module: its output}."""
+    outputs = {}
+
+    def note(path):
+        def hook(module, arguments, output):
+            first = output[0] if isinstance(output, tuple) else output
+            if isinstance(first, torch.Tensor):
+                outputs[path] = to_numpy(first.detach().clone())
+
+        return hook
+
+    hooks = [m.register_forward_hook(note(path)) for path, m in model.named_modules() if path]
+    with torch.no_grad():
+        model(**{name: to_torch(value, "float64") for name, value in inputs.items()})
+    for hook in hooks:
+        hook.remove()
+    return outputs

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sized_models import MODELS, B, D, L, N, Q, T, V, classes_of
 
 from npbert import activations, bert, convbert, kernels, mobilebert, ops, squeezebert
 from npbert.compiled import backend
 from npbert.model import base as models
-from npbert.model import config, heads
+from npbert.model import heads
 from npbert.tracing.shape_comments import Comment, read_comments
 
 MODULES = [ops, activations, kernels, bert, convbert, mobilebert, squeezebert, models, heads]
@@ -29,46 +30,6 @@ ANY_SIZE = {"ops.py", "activations.py"}  # their letters are bound by each call
 WITH_LEGEND = {
     "ops.py", "kernels.py", "bert.py", "convbert.py", "mobilebert.py", "squeezebert.py", "heads.py",
 }  # fmt: skip
-
-# Sizes that all differ, so that no letter can stand for another by chance.
-B, T, V, D, E, I, H, S, K, G = 14, 8, 97, 60, 20, 44, 3, 10, 9, 4
-Q, N, L = 2, 7, 5  # questions, the choices of each, and labels, of heads alone
-SIZES = dict(vocab_size=V, hidden_size=D, intermediate_size=I, max_position_embeddings=11)
-BERT = SIZES | dict(num_attention_heads=H, num_hidden_layers=1)
-CONVBERT = SIZES | dict(num_attention_heads=2 * H, num_hidden_layers=1, conv_kernel_size=K)
-
-# name -> (module, config, letters); a family is one or more entries here.
-MODELS = {
-    "Bert": (bert, config.BertConfig(**BERT), dict(B=B, T=T, V=V, D=D, I=I, H=H, S=D // H)),
-    "ConvBert": (
-        convbert,
-        config.ConvBertConfig(**CONVBERT, embedding_size=E, num_groups=G),
-        dict(B=B, T=T, V=V, D=D, E=E, I=I, H=H, S=S, A=H * S, K=K, G=G),
-    ),
-    "ConvBert, without groups and projection": (
-        convbert,
-        config.ConvBertConfig(**CONVBERT, embedding_size=D),
-        dict(B=B, T=T, V=V, D=D, E=D, I=I, H=H, S=S, A=H * S, K=K),
-    ),
-    "MobileBert": (
-        mobilebert,
-        config.MobileBertConfig(**BERT, embedding_size=E + 1, intra_bottleneck_size=H * S),
-        dict(B=B, T=T, V=V, D=D, E=E + 1, C=H * S, I=I, H=H, S=S),  # 3*E would be D
-    ),
-    "MobileBert, without trigrams and bottleneck": (
-        mobilebert,
-        config.MobileBertConfig(
-            **BERT, embedding_size=D, trigram_input=False, use_bottleneck=False
-        ),
-        dict(B=B, T=T, V=V, D=D, E=D, C=D, I=I, H=H, S=D // H),
-    ),
-    "SqueezeBert": (
-        squeezebert,
-        config.SqueezeBertConfig(**BERT, embedding_size=D),
-        dict(B=B, T=T, V=V, D=D, I=I, H=H, S=D // H),
-    ),
-}
-
 
 # ---- running and comparing -----------------------------------------------------------------
 
@@ -199,16 +160,6 @@ def not_checked(functions):
 
 
 # ---- the tests -----------------------------------------------------------------------------
-
-
-def classes_of(name):
-    """Return the classes of a family's models, but not the abstract ones."""
-    module, family = MODELS[name][0], name.split(",")[0]
-    return [
-        item
-        for key, item in vars(module).items()
-        if key.startswith((f"{family}For", f"{family}Model")) and not key.endswith("Output")
-    ]
 
 
 def labels_for(head, ids):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from test_safetensors import REFUSED, dicts, file_of, metadatas, quick, same
+from safetensors_files import REFUSED, dicts, file_of, metadatas, quick, same
 
 from npbert.checkpoints import safetensors
 from npbert.checkpoints.directory import read_json, read_weights, write_json, write_weights

@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from test_shape_comments import MODELS, B, N, Q, T, V, classes_of
-from test_trace import small_model
+from sized_models import MODELS, B, N, Q, T, V, classes_of
+from traced_models import small_model
 
 import npbert
 from npbert.model import heads

@@ -7,20 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from traced_models import OPTIONS, small_model
 
 import npbert
 from npbert.compiled import backend
 
-SMALL = dict(
-    vocab_size=50, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-    intermediate_size=40, max_position_embeddings=16,
-)  # fmt: skip
-OPTIONS = {
-    "Bert": {},
-    "ConvBert": dict(embedding_size=16),
-    "MobileBert": dict(embedding_size=16, intra_bottleneck_size=16, num_feedforward_networks=2),
-    "SqueezeBert": dict(embedding_size=32),
-}
 HEADS = [
     "Model", "ForMaskedLM", "ForSequenceClassification", "ForMultipleChoice",
     "ForTokenClassification", "ForQuestionAnswering", "ForPreTraining",
@@ -29,11 +20,6 @@ HEADS = [
 CLASSES = [(f, h) for f, h in itertools.product(OPTIONS, HEADS) if hasattr(npbert, f + h)]
 IDS = [[2, 31, 7, 3], [2, 8, 3, 0]]
 MASK = [[1, 1, 1, 1], [1, 1, 1, 0]]
-
-
-def small_model(family, head="ForMaskedLM", **options):
-    config = getattr(npbert, f"{family}Config")(**SMALL | OPTIONS[family] | options)
-    return getattr(npbert, family + head)(config, dtype=np.float64)
 
 
 def inputs_for(head):
