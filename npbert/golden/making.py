@@ -49,7 +49,7 @@ from npbert.golden.passes import (
 from npbert.golden.reference import Reference, require
 from npbert.golden.tolerances import LEAST, SAFETY, Measured, exact
 from npbert.model.base import PreTrainedModel
-from npbert.tracing.annotations import annotate, legend, place_of
+from npbert.tracing.annotations import annotate, legend
 from npbert.tracing.recording import Quantity, Trace
 
 GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
@@ -249,8 +249,11 @@ class Maker:
             alias for alias in quantity.aliases if by_name[alias] is quantity and alias not in names
         ]
         aliases += [field for field in outputs_of(ours, quantity.name) if field not in by_name]
-        function, file, line = place_of(quantity)  # of the statement that `code` is
-        place = {"function": function, "file": f"npbert/{file}", "line": line}
+        place = {
+            "function": quantity.function,
+            "file": f"npbert/{quantity.file}",
+            "line": quantity.line,
+        }
         return {
             "name": quantity.name,
             "aliases": aliases,

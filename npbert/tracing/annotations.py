@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from npbert.model.base import PreTrainedModel
-from npbert.tracing.axes import PACKAGE, axes_of, statement_of
+from npbert.tracing.axes import Letters, axes_of, legend, sizes
 from npbert.tracing.equations import ACTIVATIONS, EQUATIONS, GELU, HEADS, Function
-from npbert.tracing.letters import Letters, legend, sizes
 from npbert.tracing.recording import Quantity, Trace
-from npbert.tracing.statements import assignments, called_name, statements_of
+from npbert.tracing.source import PACKAGE, assignments, called_name, statements_of
 
 __all__ = ["Annotation", "annotate", "annotation", "legend", "sizes"]
 
@@ -64,44 +63,38 @@ def annotation(name: str, trace: Trace, model: PreTrainedModel) -> Annotation:
 # ---- the source ----------------------------------------------------------------------------
 
 
-def place_of(quantity: Quantity) -> tuple[str, str, int]:
-    """Return the function, the file and the line of the statement that computes a quantity.
-
-    Of functions that return what another one gives, that is the innermost; of an argument that has
-    no other name, the call.
-    """
-    statement = statement_of(quantity)
-    if isinstance(statement, ast.Return) and quantity.origin:
-        return quantity.origin
-    is_given = quantity.name.startswith("inputs.")
-    if isinstance(statement, ast.FunctionDef) and quantity.caller and not is_given:
-        return quantity.caller
-    return quantity.function, quantity.file, quantity.line
-
-
 def code_of(quantity: Quantity) -> str:
-    """Return the statement of `place_of`; "x = ..." for what a caller wrote for x."""
-    statement, name = statement_of(quantity), quantity.name.rpartition(".")[2]
-    _, file, line = place_of(quantity)
-    computed = statements_of(str(PACKAGE / file))[line]
-    if isinstance(statement, ast.Return):
-        return source_of(file, computed)
-    if not isinstance(statement, ast.FunctionDef):
-        # Of a, b = f(x), f(y) what is said of b.
-        parts = dict(assignments(statement))
-        is_one_of_several = len(parts) > 1 and len(set(map(id, parts.values()))) > 1
-        return (
-            f"{name} = {source_of(file, parts[name])}"
-            if is_one_of_several
-            else source_of(file, computed)
-        )
-    if quantity.name.startswith("inputs.") or quantity.caller is None:
+    """Return the statement that computes a quantity, at its file and line.
+
+    Of one that is an argument, the part that the caller wrote for it: "x = ..."; of one of several
+    that a statement computes, the part for that one; of an input, its name.
+    """
+    file, name = quantity.file, quantity.name.rpartition(".")[2]
+    if quantity.is_input:
         return quantity.name
-    place = [argument.arg for argument in statement.args.args].index(name)
-    for node in ast.walk(computed):
-        if isinstance(node, ast.Call) and called_name(node) == quantity.function:
-            return f"{name} = {source_of(file, node.args[place])}"
-    return source_of(file, computed)
+    statement = statements_of(str(PACKAGE / file))[quantity.line]
+    if quantity.is_argument:
+        expression = argument_in(statement, quantity, name)
+        is_part = expression is not None
+    else:
+        parts = dict(assignments(statement))
+        expression = parts.get(name)
+        is_part = any(part is not expression for part in parts.values())
+    if expression is not None and is_part:
+        return f"{name} = {source_of(file, expression)}"
+    return source_of(file, statement)
+
+
+def argument_in(statement: ast.stmt, quantity: Quantity, name: str) -> ast.expr | None:
+    """Return what a statement gives as an argument to the function that a quantity is named in."""
+    function, file, line = quantity.named_in
+    definition = statements_of(str(PACKAGE / file))[line]
+    assert isinstance(definition, ast.FunctionDef)
+    place = [argument.arg for argument in definition.args.args].index(name)
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and called_name(node) == function:
+            return node.args[place]
+    return None
 
 
 @functools.cache
@@ -118,23 +111,23 @@ def text_of(file: str) -> str:
 
 # ---- words ---------------------------------------------------------------------------------
 
-Place = tuple[str, str, str]  # a sentence in npbert.tracing.equations: file, function, key
+Key = tuple[str, str, str]  # a sentence in npbert.tracing.equations: file, function, key
 
 
-def place_in_equations(quantity: Quantity) -> Place | None:
+def place_in_equations(quantity: Quantity) -> Key | None:
     """Return where there are words for a quantity, None where there are none."""
-    statement, name = statement_of(quantity), quantity.name.rpartition(".")[2]
-    function, file = (quantity.caller or ("", "", 0))[:2]
-    places = [(quantity.file, quantity.function, name)]
+    name = quantity.name.rpartition(".")[2]
+    called, called_file, line = quantity.named_in
+    function, file, _ = quantity.caller or ("", "", 0)
+    places = [(called_file, called, name)]
     if quantity.name == "inputs.mask_bias":
         places = [("ops.py", name, "returned")]
-    elif quantity.name.startswith("inputs."):
+    elif quantity.is_input:
         places = [("inputs.py", "Inputs", name)]
-    elif isinstance(statement, ast.FunctionDef):
-        places = [(file, function, f"{quantity.function}.{name}")]
-    elif isinstance(statement, ast.Return):
-        returned = (quantity.file, quantity.function, "returned")
-        places = [(file, function, quantity.function), returned]
+    elif quantity.is_argument:
+        places = [(file, function, f"{called}.{name}")]
+    elif isinstance(statements_of(str(PACKAGE / called_file))[line], ast.Return):
+        places = [(file, function, called), (called_file, called, "returned")]
     return next((place for place in places if place[2] in equations_of(*place[:2])[1]), None)
 
 
@@ -151,15 +144,13 @@ def equation_of(quantity: Quantity, words: dict[str, str]) -> str:
 def section_of(quantity: Quantity, model: PreTrainedModel, words: dict[str, str]) -> str:
     """Return the section that describes a quantity's function, else that of the calling one."""
     place = place_in_equations(quantity)
-    if place is None or quantity.name.startswith("inputs."):
+    if place is None or quantity.is_input:
         return equations_of(*place[:2])[0] if place else ""
     if place[2] in ("wide", "activated") and "GELU" in words["activation"]:
         return GELU
-    functions = [(quantity.file, quantity.function)]
-    if isinstance(statement_of(quantity), ast.FunctionDef):
-        functions = []  # an argument belongs to the caller, who computed it
-    if quantity.caller:
-        functions.append((quantity.caller[1], quantity.caller[0]))
+    # An argument belongs to the caller, who computed it.
+    places = [None if quantity.is_argument else quantity.named_in, quantity.caller]
+    functions = [(place[1], place[0]) for place in places if place]
     kinds = {base.__name__ for base in type(model).__mro__}
     of_head = next((section for kind, section in HEADS.items() if kind in kinds), "")
     methods = ("head", "finish", "loss")

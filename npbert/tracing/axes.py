@@ -1,23 +1,39 @@
-"""The letters of every quantity's axes: ("B", "T", "D") and the like.
+"""The letters of every quantity's axes: ("B", "T", "D") and the like; what they mean, their sizes.
 
-They are those of the shape comments in the source, where each line says what it makes. A function
-for any size, such as `linear` with [..., I] -> [..., O], takes the letters of its call instead of
-its own: those of x and of the parameters.
+The letters are those of the shape comments in the source, where each line says what it makes. A
+function for any size, such as `linear` with [..., I] -> [..., O], takes the letters of its call
+instead of its own: those of x, and those that the caller's line says of the result.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
-from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+from npbert.model import heads
 from npbert.model.base import PreTrainedModel
-from npbert.tracing.letters import Letters, parameter_letters, size_of, sizes
-from npbert.tracing.recording import Quantity, Trace
-from npbert.tracing.shape_comments import Axes, Either, Function, read_comments, shapes_in
-from npbert.tracing.statements import statements_of
+from npbert.tracing.recording import Place, Quantity, Trace, family_of
+from npbert.tracing.source import (
+    PACKAGE,
+    Axes,
+    Either,
+    Function,
+    read_comments,
+    shapes_in,
+    statements_of,
+)
 
-PACKAGE = Path(__file__).parent.parent
+Letters = tuple[str, ...]
+
+# What an entry of the config is called in shape comments; the last one that a config has counts.
+OF_CONFIG = {
+    "vocab_size": "V", "hidden_size": "D", "embedding_size": "E", "intermediate_size": "I",
+    "num_attention_heads": "H", "heads": "H", "mixed_size": "A", "true_hidden_size": "C",
+    "conv_kernel_size": "K", "num_labels": "L",
+}  # fmt: skip
 
 # What a model is called with: the fields of npbert.model.inputs.Inputs.
 INPUTS = {
@@ -27,6 +43,51 @@ INPUTS = {
     "inputs.position_ids": "[B, T] or [1, T]",
     "inputs.mask_bias": "[B, 1, 1, T] or [B, H, T, T]",
 }
+
+# ---- letters: what they mean, how large they are -------------------------------------------
+
+
+def legend(of: ModuleType | PreTrainedModel) -> dict[str, str]:
+    """Return what each letter means, as a module's docstring says: "Axes   B sentences ...".
+
+    For a model: the letters of its family, then those that only its head knows. Raises ValueError
+    for a module without a legend.
+    """
+    if isinstance(of, PreTrainedModel):
+        family = legend(family_of(of))
+        return family | {key: word for key, word in legend(heads).items() if key not in family}
+    docstring = inspect.getdoc(of) or ""
+    text = re.search(r"^Axes +(.*?)(?=^Names|\n\n|\Z)", docstring, re.MULTILINE | re.DOTALL)
+    if not text:
+        raise ValueError(f"{of.__name__} has no legend of its axes")
+    entries = [
+        re.fullmatch(r"([A-Z]) (?:= )?(.*)", part) for part in re.split(r"\s{2,}", text[1].strip())
+    ]
+    return {entry[1]: entry[2].partition(";")[0] for entry in entries if entry}
+
+
+def sizes(model: PreTrainedModel) -> dict[str, int]:
+    """Return the size of each letter of a model's family that its config settles.
+
+    B and T are those of the inputs. G is the number of groups that most of the convolutions have.
+    """
+    config: Any = model.config
+    found = {key: getattr(config, name) for name, key in OF_CONFIG.items() if hasattr(config, name)}
+    groups = [value for name, value in vars(config).items() if name.endswith("_groups")]
+    if groups:
+        found["G"] = max(groups, key=groups.count)
+    found["S"] = found.get("A", found.get("C", found["D"])) // found["H"]
+    return {letter: found[letter] for letter in legend(family_of(model)) if letter in found}
+
+
+def size_of(axis: str, sizes: dict[str, int]) -> int | None:
+    """Return how long an axis is, "T+K-1" or "I/G"; None where a letter is not known."""
+    if any(letter not in sizes for letter in re.findall("[A-Z]", axis)):
+        return None
+    return int(eval(axis, {"__builtins__": {}}, sizes))
+
+
+# ---- the axes of quantities ----------------------------------------------------------------
 
 
 def axes_of(trace: Trace, model: PreTrainedModel) -> dict[str, Letters | None]:
@@ -42,22 +103,22 @@ class Reader:
 
     def __init__(self, trace: Trace, model: PreTrainedModel) -> None:
         self.trace = trace
+        self.model = model
         B, T = trace[0].shape[:2]  # of the ids, or of the embeddings given instead
         self.sizes = sizes(model) | {"B": B, "T": T}
-        self.parameters = parameter_letters(model)
         self.found: dict[str, Letters | None] = {}
 
     def read(self, quantity: Quantity) -> Letters | None:
         if quantity.name in INPUTS:
             (either,) = shapes_in(INPUTS[quantity.name])
             return self.that_fits(either, quantity.shape)
-        function = function_of(quantity)
-        comment = comment_on(quantity, function) if function else None
+        function = function_at(quantity.named_in)
+        comment = comment_at(quantity.named_in, quantity.name.rpartition(".")[2])
         if function is None or comment is None:
             return self.of_same_shape(quantity)
         if not function.any_size:
             return self.that_fits(comment, quantity.shape)
-        if isinstance(statement_of(quantity), ast.FunctionDef):  # x itself, made for this call
+        if quantity.is_argument:  # x itself, computed for this call
             return self.of_same_shape(quantity)
         return self.by_the_call(comment[0], quantity, function)
 
@@ -84,7 +145,7 @@ class Reader:
         own: dict[str, str] = {}  # its own letter -> what that is in the call
         leading: Letters = ()
         for argument, either in zip(function.arguments, function.on_def.inputs):
-            given = self.given(quantity.arguments[argument])
+            given = self.found.get(quantity.arguments[argument])
             if given is None:
                 return None
             named = either[0]
@@ -93,9 +154,7 @@ class Reader:
                 leading, given = given[: len(given) - len(named)], given[len(given) - len(named) :]
             own |= {axis: letters for axis, letters in zip(named, given) if axis.isalpha()}
         own["N"] = "*".join(leading)
-        bias = self.parameters.get(f"{quantity.arguments.get('p')}.bias")
-        if bias:
-            own.setdefault("O", bias[-1])
+        own.setdefault("O", self.width_of_result(quantity))
         for axis, size in zip(reversed(axes), reversed(quantity.shape)):
             if axis == "G":
                 own["G"] = "G" if size == self.sizes.get("G") else str(size)
@@ -103,37 +162,52 @@ class Reader:
         within = [axis.removesuffix("/1") for axis in within]
         return (*leading, *within[1:]) if axes[:1] == ["..."] else tuple(within)
 
-    def given(self, name: str) -> Letters | None:
-        return self.found[name] if name in self.found else self.parameters.get(name)
+    def width_of_result(self, quantity: Quantity) -> str:
+        """Return the last axis of what the function that made a quantity returns to its caller.
+
+        It is the one that the caller's line says. The methods named `head` say none: their last
+        linear map gives as many scores as there are labels, or one or two.
+        """
+        said = comment_at(quantity.caller) if quantity.caller else None
+        if said:
+            return said[0][-1]
+        labels = heads.SequenceClassification, heads.TokenClassification
+        return "L" if isinstance(self.model, labels) else str(quantity.shape[-1])
 
 
 # ---- what the source says ------------------------------------------------------------------
 
 
-def statement_of(quantity: Quantity) -> ast.stmt:
-    """Return the statement that made a quantity; for an argument, the def that it entered."""
-    return statements_of(str(PACKAGE / quantity.file))[quantity.line]
-
-
-def function_of(quantity: Quantity) -> Function | None:
-    """Return the function that made a quantity, if there are shape comments in it."""
+def function_at(place: Place) -> Function | None:
+    """Return the function in which a place lies, if there are shape comments in it."""
+    name, file, line = place
     found = None
-    for function in read_comments(PACKAGE / quantity.file):
-        if function.name == quantity.function and function.line <= quantity.line:
+    for function in read_comments(PACKAGE / file):
+        if function.name == name and function.line <= line:
             found = function
     return found
 
 
-def comment_on(quantity: Quantity, function: Function) -> Either | None:
-    """Return the shapes that the source says a quantity may have."""
-    statement, name = statement_of(quantity), quantity.name.rpartition(".")[2]
+def comment_at(place: Place, name: str = "") -> Either | None:
+    """Return the shapes that the source says a name may have at a place; without one, a result.
+
+    On a def the name is one of the arguments. On any other line the shapes are those of the last
+    assignment to the name so far; on a `return`, and where no name is given, of the first value.
+    """
+    function = function_at(place)
+    if function is None:
+        return None
+    _, file, line = place
+    statement = statements_of(str(PACKAGE / file))[line]
     if isinstance(statement, ast.FunctionDef):
         inputs = function.on_def.inputs if function.on_def else []
         return dict(zip(function.arguments, inputs)).get(name)
     if isinstance(statement, ast.Return):
         return function.on_def.outputs[0] if function.on_def else None
     either = None
-    for comment in function.on_lines:  # that of the last assignment so far
-        if name in comment.names and comment.first <= quantity.line:
+    for comment in function.on_lines:
+        if not name and comment.first <= line <= comment.last:
+            either = comment.outputs[0]
+        elif name in comment.names and comment.first <= line:
             either = comment.outputs[comment.names.index(name)]
     return either

@@ -29,7 +29,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any, cast
 
 import numpy as np
@@ -39,8 +39,16 @@ from npbert.compiled import backend
 from npbert.model import heads, params
 from npbert.model.base import PreTrainedModel
 from npbert.model.inputs import Inputs
-from npbert.tracing.letters import family_of
-from npbert.tracing.statements import assignments, called_name, file_in_package, statements_of
+from npbert.tracing.source import (
+    PACKAGE,
+    assignments,
+    called_name,
+    file_in_package,
+    statements_of,
+)
+
+INPUTS = "inputs."  # the names of what the model was called with begin so
+Place = tuple[str, str, int]  # a function, its file, and the first line of a statement in it
 
 
 @dataclass
@@ -49,13 +57,16 @@ class Quantity:
 
     name       its place and what it is called there
     value      the array, a copy
-    function   the function that made it, and where: file (a path in the package), line
+    function   the function whose statement computed it; file (a path in the package) and line say
+               where that statement begins. For an input of the model it is the def of the encoder
     inputs     names of the quantities and parameters that it was computed from
+    named_in   the function that it has its name from, and the line there. That is the place where
+               it was computed, but for two kinds: an argument that had no name yet is computed by
+               the caller and named on the def of the function called; what a function with
+               parameters of its own only hands on is computed by the function that it calls
     arguments  what that function was called with: an argument's name -> the name of the quantity or
                of the parameter that it was given, for `p` that of the node
-    caller     the statement that called the function: its function, file, line
-    origin     the statement that made the array, where it was only handed on since: function, file,
-               line of the innermost `return`
+    caller     the statement that called that function
     aliases    other names that the same array goes by
     """
 
@@ -64,10 +75,10 @@ class Quantity:
     function: str
     file: str
     line: int
-    inputs: tuple[str, ...] = ()
-    arguments: dict[str, str] = field(default_factory=dict)
-    caller: tuple[str, str, int] | None = None
-    origin: tuple[str, str, int] | None = None
+    inputs: tuple[str, ...]
+    named_in: Place
+    arguments: dict[str, str]
+    caller: Place | None
     aliases: list[str] = field(default_factory=list)
 
     @property
@@ -77,6 +88,17 @@ class Quantity:
     @property
     def dtype(self) -> np.dtype:
         return self.value.dtype
+
+    @property
+    def is_input(self) -> bool:
+        """Tell whether the model was called with it."""
+        return self.name.startswith(INPUTS)
+
+    @property
+    def is_argument(self) -> bool:
+        """Tell whether it has its name from an argument of a function."""
+        _, file, line = self.named_in
+        return isinstance(statements_of(str(PACKAGE / file))[line], ast.FunctionDef)
 
     def __repr__(self) -> str:
         place = f"{self.function}, {self.file}:{self.line}"
@@ -192,11 +214,19 @@ class Call:
     returned_by: dict[str, list[list[str]]] = field(default_factory=dict)
 
     @property
-    def place(self) -> tuple[str, str, int]:
+    def place(self) -> Place:
         """The function, its file and the first line of the statement that runs now."""
         code = self.frame.f_code
         line = self.line if self.statement is None else self.statement.lineno
         return code.co_name, file_in_package(code.co_filename), line
+
+
+def family_of(model: PreTrainedModel) -> ModuleType:
+    """Return the module with a model's forward pass."""
+    family = next(base for base in type(model).__mro__ if "base_model_prefix" in vars(base))
+    module = inspect.getmodule(family)
+    assert module is not None
+    return module
 
 
 class Recorder:
@@ -212,7 +242,9 @@ class Recorder:
         self.calls: dict[FrameType, Call] = {}
         self.names: dict[int, str] = {}  # of every array seen so far, by id
         self.kept: list[np.ndarray] = []  # those arrays, so that no other can get their id
-        self.origins: dict[int, tuple[str, str, int]] = {}  # where an array was returned first
+        # Where an array was returned first, by id; and the call that computed a quantity.
+        self.origins: dict[int, tuple[Call, Place]] = {}
+        self.makers: dict[str, Call] = {}
         self.parameters: set[int] = set()
         self.memory: list[tuple[int, int, str]] = []  # of the parameters: start, end, name
         for name, array in params.flatten(model.params):
@@ -295,7 +327,7 @@ class Recorder:
             parts = [*expression.elts]
         arrays = [(a, part) for a, part in zip(values, parts) if isinstance(a, np.ndarray)]
         for array, _ in arrays:
-            self.origins.setdefault(id(array), call.place)
+            self.origins.setdefault(id(array), (call, call.place))
         if arrays and call.module:
             self.bind(call.module, *arrays[0], call)
         if call.caller:
@@ -327,9 +359,14 @@ class Recorder:
     def add(self, name: str, array: np.ndarray, call: Call, inputs: list[str]) -> None:
         """Note a quantity."""
         caller = call.caller.place if call.caller else None
+        maker, place = call, call.place
+        if isinstance(call.statement, ast.Return):
+            maker, place = self.origins[id(array)]
+        elif call.statement is None and caller and not name.startswith(INPUTS):
+            maker, place = cast(Call, call.caller), caller
         sources = tuple(dict.fromkeys(inputs))
-        origin = self.origins.get(id(array))
-        quantity = Quantity(name, array, *call.place, sources, call.arguments, caller, origin)
+        quantity = Quantity(name, array, *place, sources, call.place, call.arguments, caller)
+        self.makers[name] = maker
         if self.visit:
             self.visit(quantity, array)
         quantity.value = array.copy()

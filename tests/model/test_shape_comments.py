@@ -1,6 +1,6 @@
 """Every shape comment of the forward passes, held to the shapes that arise when they run.
 
-npbert/tracing/shape_comments.py says what they look like. The letters are sizes of the model made
+npbert.tracing.source.py says what they look like. The letters are sizes of the model made
 here; functions for any size take theirs from the call: where a letter comes first, it gets its
 value, and later ones must agree.
 """
@@ -22,7 +22,7 @@ from npbert import activations, bert, convbert, kernels, mobilebert, ops, squeez
 from npbert.compiled import backend
 from npbert.model import base as models
 from npbert.model import heads
-from npbert.tracing.shape_comments import Comment, read_comments
+from npbert.tracing.source import Comment, read_comments
 
 MODULES = [ops, activations, kernels, bert, convbert, mobilebert, squeezebert, models, heads]
 FILES = [Path(inspect.getsourcefile(module)) for module in MODULES]

@@ -16,8 +16,8 @@ from conftest import VOCABULARY
 import npbert
 from npbert.tracing.page import collecting, make_page, rendering, values
 from npbert.tracing.page.collecting import collect
+from npbert.tracing.page.marking import function_source, functions_of, marked_lines
 from npbert.tracing.page.reading import Reading, read
-from npbert.tracing.page.source import function_source, functions_of, marked_lines
 
 TEXT = "the [MASK] sat on the mat."
 SENTENCE = "The children went to [MASK] to learn to read."
@@ -224,13 +224,17 @@ def test_every_class(family, head, layers, checkpoint):
     tokens = [tokenizer.convert_ids_to_tokens(row) for row in ids.tolist()]
     data = collect(Reading("small", model, tokenizer, ["a"], inputs, tokens))
     assert [s["key"] for s in data["sections"]] == ["start", *map(str, range(layers)), "end"]
-    check_places(data)
+    check_places(data, npbert.trace(model, **inputs))
     json.dumps(data, allow_nan=False)
 
 
-def check_places(data):
-    for number, q in enumerate(data["quantities"]):
+def check_places(data, recorded):
+    for number, (q, quantity) in enumerate(zip(data["quantities"], recorded, strict=True)):
         step, line = q["made"]
+        function = data["functions"][data["steps"][step]["function"]]
+        assert (function["name"], function["file"], line) == (
+            quantity.function, quantity.file, quantity.line
+        )  # fmt: skip
         assert data["steps"][step]["section"] == q["section"]
         refs = [ref for each, _, ref, *_ in data["steps"][step]["named"] if each == line]
         assert number in refs, q["name"]

@@ -1,7 +1,10 @@
 """npbert.tracing.annotations: the axes of every quantity, and the words for how it is computed."""
 
+import ast
 import dataclasses
+import functools
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +14,8 @@ from traced_models import small_model
 import npbert
 from npbert.model import heads
 from npbert.tracing.annotations import annotate, annotation, legend, place_in_equations, sizes
+from npbert.tracing.axes import size_of
 from npbert.tracing.equations import EQUATIONS
-from npbert.tracing.letters import size_of
 
 LABELS = 5
 CASES = [(name, head) for name in MODELS for head in classes_of(name)]
@@ -212,12 +215,53 @@ def test_an_argument_is_what_the_caller_wrote():
     assert found.code == "x = x + narrow"
 
 
-@pytest.mark.parametrize(("name", "head"), CASES, ids=IDS)
-def test_every_quantity_has_a_statement(name, head):
-    model = model_of_all_sizes(name, head)
-    recorded = traced(model)
+def check_statements(recorded, model):
+    """Hold the code of every quantity to the statement that begins on its line in its file."""
     for quantity, found in zip(recorded, annotate(recorded, model), strict=True):
         assert found.code and "#" not in found.code and "\n" not in found.code, quantity
+        if quantity.name.startswith("inputs."):
+            assert found.code == quantity.name
+            continue
+        [statement] = statements_on(quantity.file, quantity.line)
+        assert statement.function == quantity.function, quantity
+        code = ast.parse(found.code).body[0]
+        if ast.dump(code) != ast.dump(statement.node):  # then it is a part of the statement
+            assert found.code.startswith(f"{quantity.name.rpartition('.')[2]} = "), quantity
+            parts = map(ast.dump, ast.walk(statement.node))
+            assert ast.dump(code.value) in parts, (quantity, found.code)
+
+
+@dataclasses.dataclass
+class Statement:
+    """A statement of a file, and the name of the function that it stands in."""
+
+    node: ast.stmt
+    function: str
+
+
+@functools.cache
+def statements_on(file, line):
+    """Return the statements that begin on a line, but no functions."""
+    tree = ast.parse((Path(npbert.__file__).parent / file).read_text("utf-8"))
+    return [
+        Statement(node, function.name)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.stmt) and node.lineno == line and node is not function
+    ]
+
+
+@pytest.mark.parametrize(("name", "head"), CASES, ids=IDS)
+def test_function_file_line_and_code_are_those_of_one_statement(name, head):
+    model = model_of_all_sizes(name, head)
+    check_statements(traced(model, **labels_for_kind(model)), model)
+
+
+@pytest.mark.parametrize("options", [dict(normalization_type="layer_norm"), {}])
+def test_one_statement_where_functions_hand_on_what_others_return(options):
+    model = model_of_all_sizes("MobileBert", npbert.MobileBertModel, **options)
+    check_statements(traced(model), model)
 
 
 # ---- words ---------------------------------------------------------------------------------

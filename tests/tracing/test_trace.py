@@ -161,7 +161,28 @@ def test_a_quantity_knows_how_its_function_was_called():
     assert query.arguments == {"x": "bert.embeddings.LayerNorm", "p": query.name}
     assert query.caller[:2] == ("self_attention", "bert.py")
     norm = recorded["bert.embeddings.LayerNorm"]
-    assert norm.function == "layer_norm" and norm.line == norm.origin[2]
+    assert (norm.function, norm.file, norm.line) == norm.named_in
+    assert norm.function == "layer_norm" and norm.caller[0] == "embeddings"
+
+
+def test_what_a_function_only_hands_on_is_computed_by_the_function_that_it_calls():
+    recorded = npbert.trace(small_model("MobileBert"), IDS)
+    norm = recorded["mobilebert.embeddings.LayerNorm"]
+    assert norm.function == "no_norm" and norm.named_in[0] == "norm"
+    assert source_line(norm) == "return x * p.weight + p.bias"
+
+
+def test_an_argument_is_computed_by_the_caller():
+    recorded = npbert.trace(small_model("Bert"), IDS)
+    summed = recorded["bert.encoder.layer.0.output.LayerNorm.x"]
+    assert (summed.function, summed.file, summed.line) == summed.caller
+    assert summed.function == "feed_forward" and summed.named_in[0] == "layer_norm"
+    assert source_line(summed).startswith("return layer_norm(x + narrow, ")
+
+
+def source_line(quantity):
+    file = Path(npbert.__file__).parent / quantity.file
+    return file.read_text("utf-8").splitlines()[quantity.line - 1].strip()
 
 
 def test_a_layer_is_what_its_outermost_function_returns():
@@ -177,8 +198,7 @@ def test_a_quantity_knows_where_it_comes_from():
     assert (scores.function, scores.file) == ("attend", "ops.py")
     assert scores.shape == (2, 4, 4, 4) and scores.dtype == np.float64
     assert "attend, ops.py:" in repr(scores)
-    line = Path(npbert.ops.__file__).read_text("utf-8").split("\n")[scores.line - 1]
-    assert line.lstrip().startswith("scores = ")
+    assert source_line(scores).startswith("scores = ")
 
 
 def test_a_name_that_does_not_exist_suggests_others():

@@ -2,7 +2,7 @@
 
 reading.py     from a model's name and texts to a model, its tokens and its inputs
 listing.py     the forward pass: which calls it made, which lines ran, what they named
-source.py      the lines of a function as HTML
+marking.py     the lines of a function as HTML
 values.py      an array in few bytes, and its statistics
 collecting.py  all of it as the data of a page
 rendering.py   data, page.html, styles/ and scripts/ in one file

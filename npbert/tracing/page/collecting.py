@@ -13,8 +13,8 @@ from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
 from npbert.tracing.annotations import annotate, legend
 from npbert.tracing.page.listing import Listing, Step, list_pass
+from npbert.tracing.page.marking import function_source
 from npbert.tracing.page.reading import Reading
-from npbert.tracing.page.source import function_source
 from npbert.tracing.page.values import most_for, packed, shortened, statistics, steps_for
 
 BUDGET = 2_000_000  # values of all quantities together: about 5 MB
@@ -22,7 +22,6 @@ TOP = 10  # word pieces that are named for each position
 
 # The sections of a page: what comes before the layers, each layer, what comes after them.
 START, END = "start", "end"
-INPUTS = "inputs."  # how the names of what a model is called with begin
 LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)$")
 
 
@@ -126,14 +125,14 @@ def functions_and_steps(
                 "numbers": step.numbers,
             }
         )
-    for name, (number, line) in listing.made.items():
-        last = name.rpartition(".")[2]
-        above, at = origin(listing, name)
-        if name.startswith(INPUTS):
-            steps[number]["named"].append([line, last, numbers[name]])
-        elif above != number:
-            called = listing.steps[number].function
-            steps[above]["named"].append([at, last, numbers[name], called])
+    for quantity in listing.trace:
+        number, line = listing.made[quantity.name]
+        last = quantity.name.rpartition(".")[2]
+        if quantity.is_input:
+            steps[number]["named"].append([line, last, numbers[quantity.name]])
+        elif quantity.is_argument:
+            into = quantity.named_in[0]
+            steps[number]["named"].append([line, last, numbers[quantity.name], into])
     return [function_source(*place) for place in functions], steps
 
 
@@ -145,10 +144,9 @@ def quantities_of(listing: Listing, reading: Reading, sections: list[str]) -> li
     recorded = listing.trace
     numbers = {name: i for i, name in enumerate(recorded.names())}
     most = most_for([quantity.shape for quantity in recorded], BUDGET)
-    made = {name: origin(listing, name) for name in recorded.names()}
     found = []
     for quantity, words in zip(recorded, annotate(recorded, reading.model), strict=True):
-        step, line = made[quantity.name]
+        step, line = listing.made[quantity.name]
         kept = steps_for(quantity.shape, most)
         entry: dict[str, Any] = {
             "name": quantity.name,
@@ -171,18 +169,6 @@ def quantities_of(listing: Listing, reading: Reading, sections: list[str]) -> li
             entry["top"] = best_pieces(quantity.value, reading, is_output(quantity.value, listing))
         found.append(entry)
     return found
-
-
-def origin(listing: Listing, name: str) -> tuple[int, int]:
-    """Return the step and the line that a quantity comes from.
-
-    An argument that nobody gave a name before comes from the line of the call.
-    """
-    number, line = listing.made[name]
-    step = listing.steps[number]
-    if line == step.line and step.caller is not None and not name.startswith(INPUTS):
-        return step.caller, step.caller_line
-    return number, line
 
 
 def is_output(value: np.ndarray, listing: Listing) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from npbert.model.base import PreTrainedModel
 from npbert.tracing.recording import Call, Recorder, Trace, listen
-from npbert.tracing.statements import assignments, file_in_package
+from npbert.tracing.source import assignments, file_in_package
 
 
 @dataclass
@@ -129,7 +129,7 @@ class Lister(Recorder):
 
     def add(self, name: str, array: np.ndarray, call: Call, inputs: list[str]) -> None:
         super().add(name, array, call, inputs)
-        self.made[name] = self.numbers[call.frame], self.trace.by_name[name].line
+        self.made[name] = self.numbers[self.makers[name].frame], self.trace.by_name[name].line
 
     def note(self, call: Call, line: int, name: str, value: Any) -> None:
         """Note what a name stands for, if it is an array or a whole number."""

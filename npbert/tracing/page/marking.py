@@ -13,7 +13,7 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
-from npbert.tracing.statements import statements_of
+from npbert.tracing.source import statements_of
 
 PACKAGE = Path(__file__).parents[2]
 SHAPE = re.compile(r"^#\s*(?:->\s*)?(?:\d+ x )?\[.*\]")  # a comment that gives a shape
