@@ -274,6 +274,8 @@ class Recorder:
     def on_event(self, frame: FrameType, event: str, argument: Any) -> Any:
         call = self.calls[frame]
         statement = self.statements[frame.f_code.co_filename].get(frame.f_lineno)
+        if isinstance(call.statement, ast.Return) and isinstance(statement, ast.With):
+            statement = call.statement  # a `return` within `with` ends on the line of the latter
         if event == "line" and statement is not call.statement:
             self.finish(call)
             call.statement, call.returned, call.returned_by = statement, {}, {}

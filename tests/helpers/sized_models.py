@@ -1,7 +1,7 @@
 """Models of every family in sizes that all differ, so that no size can be taken for another."""
 
 from npbert import bert, convbert, mobilebert, squeezebert
-from npbert.model import config
+from npbert.model import config, heads
 
 # Sizes that all differ, so that no letter can stand for another by chance.
 B, T, V, D, E, I, H, S, K, G = 14, 8, 97, 60, 20, 44, 3, 10, 9, 4
@@ -51,3 +51,19 @@ def classes_of(name):
         for key, item in vars(module).items()
         if key.startswith((f"{family}For", f"{family}Model")) and not key.endswith("Output")
     ]
+
+
+def labels_for(model, ids):
+    """Return labels for texts of these ids [B, T] as the head takes them; none for an encoder."""
+    texts = [0] * len(ids)
+    if isinstance(model, heads.QuestionAnswering):
+        return dict(start_positions=texts, end_positions=texts)
+    if isinstance(model, heads.PreTraining):
+        return dict(labels=ids, next_sentence_label=texts)
+    if isinstance(model, heads.TokenClassification):
+        return dict(labels=ids % L)
+    if isinstance(model, heads.MaskedLM):
+        return dict(labels=ids)
+    if isinstance(model, heads.MultipleChoice):
+        return dict(labels=[0] * Q)
+    return {} if isinstance(model, heads.Encoder) else dict(labels=texts)

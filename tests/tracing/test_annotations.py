@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sized_models import MODELS, B, N, Q, T, V, classes_of
+from sized_models import MODELS, B, L, N, Q, T, V, classes_of, labels_for
 from traced_models import small_model
 
 import npbert
@@ -17,15 +17,15 @@ from npbert.tracing.annotations import annotate, annotation, legend, place_in_eq
 from npbert.tracing.axes import size_of
 from npbert.tracing.equations import EQUATIONS
 
-LABELS = 5
 CASES = [(name, head) for name in MODELS for head in classes_of(name)]
+TOKENS = np.ones((B, T), int)
 IDS = [f"{name} - {head.__name__}" for name, head in CASES]
 
 
 def model_of_all_sizes(name, head, **options):
     """Return a model whose sizes all differ, so that no letter can stand for another by chance."""
     if not issubclass(head, heads.QuestionAnswering):
-        options |= dict(num_labels=LABELS, id2label=None, label2id=None)
+        options |= dict(num_labels=L, id2label=None, label2id=None)
     return head(dataclasses.replace(MODELS[name][1], **options))
 
 
@@ -255,7 +255,7 @@ def statements_on(file, line):
 @pytest.mark.parametrize(("name", "head"), CASES, ids=IDS)
 def test_function_file_line_and_code_are_those_of_one_statement(name, head):
     model = model_of_all_sizes(name, head)
-    check_statements(traced(model, **labels_for_kind(model)), model)
+    check_statements(traced(model, **labels_for(model, TOKENS)), model)
 
 
 @pytest.mark.parametrize("options", [dict(normalization_type="layer_norm"), {}])
@@ -265,19 +265,6 @@ def test_one_statement_where_functions_hand_on_what_others_return(options):
 
 
 # ---- words ---------------------------------------------------------------------------------
-
-
-def labels_for_kind(model):
-    texts, tokens = [0] * B, np.ones((B, T), int)
-    if isinstance(model, heads.QuestionAnswering):
-        return dict(start_positions=texts, end_positions=texts)
-    if isinstance(model, heads.PreTraining):
-        return dict(labels=tokens, next_sentence_label=texts)
-    if isinstance(model, (heads.MaskedLM, heads.TokenClassification)):
-        return dict(labels=tokens)
-    if isinstance(model, heads.Encoder):
-        return {}
-    return dict(labels=[0] * (Q if isinstance(model, heads.MultipleChoice) else B))
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +280,7 @@ def everything():
 def traces_of_everything():
     for name, head in CASES:
         model = model_of_all_sizes(name, head)
-        yield model, traced(model, **labels_for_kind(model))
+        yield model, traced(model, **labels_for(model, TOKENS))
     summary = dict(summary_use_proj=True, summary_activation="tanh")
     model = model_of_all_sizes("ConvBert", npbert.ConvBertForMultipleChoice, **summary)
     yield model, traced(model)
@@ -302,7 +289,7 @@ def traces_of_everything():
     for problem in ("regression", "multi_label_classification"):
         options = dict(problem_type=problem)
         model = model_of_all_sizes("Bert", npbert.BertForSequenceClassification, **options)
-        yield model, traced(model, labels=np.zeros((B, LABELS)))
+        yield model, traced(model, labels=np.zeros((B, L)))
 
 
 def test_every_quantity_has_words_and_all_words_are_used(everything):
