@@ -48,7 +48,13 @@ from npbert.tracing.source import (
 )
 
 INPUTS = "inputs."  # the names of what the model was called with begin so
+MASKED = -1e30  # values below this are masked scores: they say nothing about a quantity
 Place = tuple[str, str, int]  # a function, its file, and the first line of a statement in it
+
+
+def counted(value: np.ndarray) -> np.ndarray:
+    """Tell which entries count in statistics: all but masked scores and what is not finite."""
+    return np.isfinite(value) & (value > MASKED)
 
 
 @dataclass
@@ -109,8 +115,9 @@ class Trace(Sequence[Quantity]):
     """The quantities of one forward pass, in the order in which they were computed.
 
     `trace[name]` takes any of a quantity's names, `trace[i]` its number; `output` is what the model
-    returned. `print(trace)` shows a table: name, shape, mean, largest absolute value, and the line
-    that computed it; the middle of a long one is left out.
+    returned. `print(trace)` shows a table: name, shape, mean, largest absolute value, and the
+    function and line that computed it. Masked scores do not count; where nothing else is there, the
+    table has a dash. The middle of a long table is left out.
     """
 
     SHOWN = 12  # lines at the beginning of the table, and as many at its end
@@ -144,15 +151,18 @@ class Trace(Sequence[Quantity]):
 
     def __str__(self) -> str:
         rows = [("quantity", "shape", "mean", "largest", "computed in")]
-        for q in self.quantities:
-            whole = q.value.astype(np.float64)
-            numbers = (
-                (f"{whole.mean():.3g}", f"{np.abs(whole).max():.3g}") if q.value.size else "--"
-            )
-            rows.append((q.name, str([*q.shape]), *numbers, f"{q.function}, {q.file}:{q.line}"))
         left = len(self) - 2 * self.SHOWN
-        if left > 1:
-            rows[1 + self.SHOWN : -self.SHOWN] = [(f"... {left} more", "", "", "", "")]
+        for number, q in enumerate(self):
+            if left > 1 and self.SHOWN <= number < len(self) - self.SHOWN:
+                if number == self.SHOWN:
+                    rows.append((f"... {left} more", "", "", "", ""))
+                continue
+            numbers = q.value[counted(q.value)].astype(np.float64)
+            mean, largest = "-", "-"
+            if numbers.size:
+                mean, largest = f"{numbers.mean():.3g}", f"{np.abs(numbers).max():.3g}"
+            place = f"{q.function}, {q.file}:{q.line}"
+            rows.append((q.name, str([*q.shape]), mean, largest, place))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ("  ".join(text.ljust(w) for text, w in zip(row, widths)) for row in rows)
         return "\n".join(line.rstrip() for line in lines)

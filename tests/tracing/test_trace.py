@@ -294,6 +294,16 @@ def test_a_trace_prints_as_a_short_table():
     assert repr(recorded) == f"Trace({len(recorded)} quantities)"
 
 
+def test_masked_scores_do_not_count_in_the_table():
+    recorded = npbert.trace(small_model("Bert", num_hidden_layers=1), IDS, attention_mask=MASK)
+    table = {line.split()[0]: line.split() for line in str(recorded).splitlines()}
+    bias = recorded["inputs.mask_bias"]
+    assert bias.value.min() < -1e300 and table[bias.name][-4:-2] == ["0", "0"]
+    bias.value[...] = -np.inf
+    [line] = [line for line in str(recorded).splitlines() if line.startswith(bias.name)]
+    assert line.split()[-4:-2] == ["-", "-"]
+
+
 def test_a_short_trace_prints_whole():
     recorded = npbert.trace(small_model("Bert", "Model", num_hidden_layers=0), IDS)
     assert 10 < len(recorded) < 25

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-MASKED = -1e30  # values below this are masked: they do not count and have no colour
+from npbert.tracing.recording import counted
+
 LARGEST = 32768.0  # of the numbers that are written: close to the largest that float16 has
 WIDEST = 512  # entries of one axis that are kept
 OUTLIERS = 99.5  # per cent of the values have colours of their own, if the rest is far away
@@ -36,11 +37,6 @@ def statistics(value: np.ndarray) -> dict[str, Any]:
         "signed": bool(numbers.min() < 0),
         "limit": shortened(limit) or 1.0,
     }
-
-
-def counted(value: np.ndarray) -> np.ndarray:
-    """Tell which entries are numbers that mean something."""
-    return np.isfinite(value) & (value > MASKED)
 
 
 def shortened(number: float) -> float:
