@@ -24,7 +24,7 @@ __all__ = ["Annotation", "annotate", "annotation", "legend", "sizes"]
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known of a quantity.
+    """What the source and the papers say about a quantity.
 
     axes      a letter or a product of letters for each axis; None where the source says none.
               B is always sentences, T always tokens, and the legend says what the others are
@@ -55,7 +55,7 @@ def annotate(trace: Trace, model: PreTrainedModel) -> list[Annotation]:
 
 
 def annotation(name: str, trace: Trace, model: PreTrainedModel) -> Annotation:
-    """Return that of one quantity, under any of its names; KeyError if there is none."""
+    """Return the annotation of one quantity, by its name or an alias; KeyError if there is none."""
     quantity = trace[name]
     return annotate(trace, model)[trace.quantities.index(quantity)]
 
@@ -66,8 +66,8 @@ def annotation(name: str, trace: Trace, model: PreTrainedModel) -> Annotation:
 def code_of(quantity: Quantity) -> str:
     """Return the statement that computes a quantity, at its file and line.
 
-    Of one that is an argument, the part that the caller wrote for it: "x = ..."; of one of several
-    that a statement computes, the part for that one; of an input, its name.
+    For an argument only the expression that the caller wrote for it, as "x = ..."; for one of
+    several values of a statement only its expression; for an input of the model its name.
     """
     file, name = quantity.file, quantity.name.rpartition(".")[2]
     if quantity.is_input:
@@ -99,7 +99,7 @@ def argument_in(statement: ast.stmt, quantity: Quantity, name: str) -> ast.expr 
 
 @functools.cache
 def source_of(file: str, node: ast.AST) -> str:
-    """Return a part of a file of the package as it is written there, but on one line."""
+    """Return the source of a node of a file of the package, on one line."""
     segment = ast.get_source_segment(text_of(file), node) or ast.unparse(node)
     return re.sub(r"(?<=[(\[]) | (?=[)\]])", "", " ".join(segment.split()))
 
@@ -115,7 +115,7 @@ Key = tuple[str, str, str]  # a sentence in npbert.tracing.equations: file, func
 
 
 def place_in_equations(quantity: Quantity) -> Key | None:
-    """Return where there are words for a quantity, None where there are none."""
+    """Return where the equations have a sentence for a quantity, or None."""
     name = quantity.name.rpartition(".")[2]
     called, called_file, line = quantity.named_in
     function, file, _ = quantity.caller or ("", "", 0)
@@ -136,13 +136,13 @@ def equations_of(file: str, function: str) -> Function:
 
 
 def equation_of(quantity: Quantity, words: dict[str, str]) -> str:
-    """Return what a quantity is in words, with those of the config filled in."""
+    """Return the sentence for a quantity, with what the config says filled in."""
     place = place_in_equations(quantity)
     return equations_of(*place[:2])[1][place[2]].format_map(words) if place else ""
 
 
 def section_of(quantity: Quantity, model: PreTrainedModel, words: dict[str, str]) -> str:
-    """Return the section that describes a quantity's function, else that of the calling one."""
+    """Return the section that describes a quantity's function, or else the calling function."""
     place = place_in_equations(quantity)
     if place is None or quantity.is_input:
         return equations_of(*place[:2])[0] if place else ""
@@ -159,7 +159,7 @@ def section_of(quantity: Quantity, model: PreTrainedModel, words: dict[str, str]
 
 
 def words_for(model: PreTrainedModel) -> dict[str, str]:
-    """Return what the sentences leave to the config."""
+    """Return what the config says, for the braces in the sentences."""
     config: Any = model.config
     norm = "x times the weight, plus the bias, channel by channel, without normalising"
     if getattr(config, "normalization_type", "") == "layer_norm":

@@ -1,6 +1,6 @@
-"""The letters of every quantity's axes: ("B", "T", "D") and the like; what they mean, their sizes.
+"""The letters of every quantity's axes, such as ("B", "T", "D"); their meanings and sizes.
 
-The letters are those of the shape comments in the source, where each line says what it makes. A
+The letters are those of the shape comments in the source, which each line has for its result. A
 function for any size, such as `linear` with [..., I] -> [..., O], takes the letters of its call
 instead of its own: those of x, and those that the caller's line says of the result.
 """
@@ -28,7 +28,7 @@ from npbert.tracing.source import (
 
 Letters = tuple[str, ...]
 
-# What an entry of the config is called in shape comments; the last one that a config has counts.
+# The letter of a config entry in shape comments. Of entries for one letter the last counts.
 OF_CONFIG = {
     "vocab_size": "V", "hidden_size": "D", "embedding_size": "E", "intermediate_size": "I",
     "num_attention_heads": "H", "heads": "H", "mixed_size": "A", "true_hidden_size": "C",
@@ -123,7 +123,7 @@ class Reader:
         return self.by_the_call(comment[0], quantity, function)
 
     def that_fits(self, either: Either, shape: tuple[int, ...]) -> Letters | None:
-        """Return those axes that a shape has; if there are none, with 1 where it has a 1."""
+        """Return the axes that fit a shape; if none fit, the last, with 1 where the shape has 1."""
         for axes in either:
             if [size_of(axis, self.sizes) for axis in axes] == [*shape]:
                 return tuple(axes)
@@ -134,15 +134,15 @@ class Reader:
         return tuple("1" if n == 1 and k else axis for axis, n, k in zip(axes, shape, known))
 
     def of_same_shape(self, quantity: Quantity) -> Letters | None:
-        """Return the axes of what a quantity is the sum of, or a function of entry by entry."""
+        """Return the axes of a source of the same shape: for sums and elementwise functions."""
         sources = [self.trace[name] for name in quantity.inputs if name in self.trace]
         same = [source.name for source in sources if source.shape == quantity.shape]
         return self.found[same[0]] if same else None
 
     def by_the_call(self, axes: Axes, quantity: Quantity, function: Function) -> Letters | None:
-        """Put the letters of what a function was called with in the place of its own."""
+        """Replace a function's own letters by those of the arguments it was called with."""
         assert function.on_def
-        own: dict[str, str] = {}  # its own letter -> what that is in the call
+        own: dict[str, str] = {}  # a letter of the function -> the letters in this call
         leading: Letters = ()
         for argument, either in zip(function.arguments, function.on_def.inputs):
             given = self.found.get(quantity.arguments[argument])
@@ -163,10 +163,10 @@ class Reader:
         return (*leading, *within[1:]) if axes[:1] == ["..."] else tuple(within)
 
     def width_of_result(self, quantity: Quantity) -> str:
-        """Return the last axis of what the function that made a quantity returns to its caller.
+        """Return the last axis of the result of the function that a quantity belongs to.
 
-        It is the one that the caller's line says. The methods named `head` say none: their last
-        linear map gives as many scores as there are labels, or one or two.
+        The shape comment of the calling line says it. Methods named `head` have no shape comments:
+        their last linear map gives a score for each label, or one or two scores.
         """
         said = comment_at(quantity.caller) if quantity.caller else None
         if said:

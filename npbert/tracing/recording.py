@@ -5,20 +5,21 @@
 
 The forward code calls nothing of this, though its lines were written to be recorded: one quantity,
 one name. Python itself reports every line that is run (sys.settrace), and after an assignment the
-arrays that it bound are noted. A quantity is named by the parameters that the function works with,
-and by the name it is given there:
+arrays that it bound are noted. The name of a quantity is the path of the parameters that the
+function works with, then the name that it has there:
 
-    encoder.layer.0.attention.self.query           what a function returns that has parameters of
-                                                   its own (`linear` with p.query): a module's
-                                                   output, under the path of the module
-    encoder.layer.0.wide                           what is assigned to a name in a function whose
-                                                   parameters are encoder.layer.0
-    encoder.layer.0.attention.self.attend.scores   the same in a function without parameters: its
-                                                   own name, behind the place it is called from
-    encoder.layer.0.output.LayerNorm.x             an argument that nobody gave a name before
+    encoder.layer.0.attention.self.query           the result of a function with parameters of its
+                                                   own (`linear` with p.query): the output of a
+                                                   module, under the module's path
+    encoder.layer.0.wide                           a name assigned in a function whose parameters
+                                                   are encoder.layer.0
+    encoder.layer.0.attention.self.attend.scores   a name assigned in a function without parameters:
+                                                   the function's name follows its caller's path
+    encoder.layer.0.output.LayerNorm.x             an argument that had no name before
 
-An array has one such name, the first it gets, and may have others: what `attend` calls probs is
-called probs by its caller, too. Parameters, and views of them, are not quantities.
+The first name of an array is the quantity's name, and later ones are aliases: the array that
+`attend` calls probs also has a name in the function that called it. Parameters, and views of them,
+are not quantities.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def counted(value: np.ndarray) -> np.ndarray:
 class Quantity:
     """One array of a forward pass.
 
-    name       its place and what it is called there
+    name       the path of its parameters and the name that it has in the source
     value      the array, a copy
     function   the function whose statement computed it; file (a path in the package) and line say
                where that statement begins. For an input of the model it is the def of the encoder
@@ -114,10 +115,12 @@ class Quantity:
 class Trace(Sequence[Quantity]):
     """The quantities of one forward pass, in the order in which they were computed.
 
-    `trace[name]` takes any of a quantity's names, `trace[i]` its number; `output` is what the model
-    returned. `print(trace)` shows a table: name, shape, mean, largest absolute value, and the
-    function and line that computed it. Masked scores do not count; where nothing else is there, the
-    table has a dash. The middle of a long table is left out.
+    `trace[name]` finds a quantity by its name or an alias, `trace[i]` by its number; `output` is
+    the model's output.
+
+    `print(trace)` shows a table: name, shape, mean, largest absolute value, and the function and
+    line that computed it. Masked scores do not count; a quantity with nothing else has a dash. The
+    middle of a long table is left out.
     """
 
     SHOWN = 12  # lines at the beginning of the table, and as many at its end
@@ -180,8 +183,8 @@ def trace(
 ) -> Trace:
     """Run a model on these arguments and record every quantity on the way.
 
-    visit: called with each quantity as soon as it is there, before anything uses it, and with the
-        array itself: what is written into that array, the rest of the pass goes on with.
+    visit: called with each quantity as soon as it is computed, before anything uses it, and with
+        the array itself. What `visit` writes into that array, the rest of the pass uses.
 
     The plain NumPy definitions run, whatever the backend is, since it is their lines that are
     recorded; other threads keep the backend that they have.
@@ -193,7 +196,7 @@ def trace(
 
 
 def listen(recorder: Recorder, model: PreTrainedModel, *arguments: Any, **named: Any) -> Trace:
-    """Run a model as `trace` does, while a recorder listens that may note more than quantities."""
+    """Run a model as `trace` does, with a recorder that may note more than quantities."""
     trace_before = sys.gettrace()
     sys.settrace(recorder.on_call)
     try:
@@ -214,7 +217,7 @@ class Call:
     frame: FrameType
     caller: Call | None
     line: int  # of its def
-    scope: str  # what stands before the names that are assigned in it
+    scope: str  # the path before the names that are assigned in it
     module: str | None  # the path of its parameters, if these are not its caller's
     statement: ast.stmt | None = None  # the one that runs now
     arguments: dict[str, str] = field(default_factory=dict)  # the names of what it was called with
@@ -251,7 +254,7 @@ class Recorder:
         self.trace = Trace()
         self.calls: dict[FrameType, Call] = {}
         self.names: dict[int, str] = {}  # of every array seen so far, by id
-        self.kept: list[np.ndarray] = []  # those arrays, so that no other can get their id
+        self.kept: list[np.ndarray] = []  # these arrays, so that no other array gets their id
         # Where an array was returned first, by id; and the call that computed a quantity.
         self.origins: dict[int, tuple[Call, Place]] = {}
         self.makers: dict[str, Call] = {}
@@ -271,8 +274,8 @@ class Recorder:
     def on_call(self, frame: FrameType, event: str, argument: Any) -> Any:
         code = frame.f_code
         if code.co_filename not in self.statements or code.co_name.startswith("<"):
-            return None  # not ours; or an expression within a statement, a comprehension
-        if frame not in self.calls:  # a generator is entered again after every yield
+            return None  # another file; or a comprehension, which is a part of a statement
+        if frame not in self.calls:  # after every yield a generator is called again
             values = {name: frame.f_locals[name] for name in code.co_varnames[: code.co_argcount]}
             self.has_begun |= any(isinstance(value, Inputs) for value in values.values())
             is_method = isinstance(values.get("self"), PreTrainedModel)
@@ -297,7 +300,7 @@ class Recorder:
         return self.on_event
 
     def enter(self, frame: FrameType, values: dict[str, Any], is_method: bool) -> None:
-        """Begin a call: find its scope, and note arguments that have no name yet."""
+        """Begin a call: find its scope, and record arguments that have no name yet."""
         caller, above = None, frame.f_back
         while above is not None and caller is None:
             caller, above = self.calls.get(above), above.f_back
@@ -323,14 +326,14 @@ class Recorder:
                 call.arguments[name] = self.names[id(value)]
 
     def finish(self, call: Call) -> None:
-        """Note what the statement that has just been run has assigned."""
+        """Record what the statement that has just run assigned."""
         for name, expression in assignments(call.statement):
             value = call.frame.f_locals.get(name)
             if isinstance(value, np.ndarray):
                 self.bind(joined(call.scope, name), value, expression, call)
 
     def leave(self, call: Call, result: Any) -> None:
-        """Note what a function returns, if it is what a module of the checkpoint gives."""
+        """Record what a function returns, if it is the output of a module of the checkpoint."""
         assert isinstance(call.statement, ast.Return)
         expression = call.statement.value
         values = result if isinstance(result, tuple) else (result,)
@@ -353,7 +356,7 @@ class Recorder:
     # ---- names ----
 
     def bind(self, name: str, array: np.ndarray, expression: ast.expr | None, call: Call) -> None:
-        """Give an array a name: its first, which makes it a quantity, or one more."""
+        """Give an array its first name, which makes it a quantity, or an alias."""
         if not self.has_begun:
             return
         if not self.is_known(array):
@@ -362,14 +365,14 @@ class Recorder:
             quantity = self.trace.by_name[self.names[id(array)]]
             holder = self.trace.by_name.get(name)
             if holder and holder.name == name:
-                return  # the first name of a quantity stands for that one alone
+                return  # the first name of a quantity is never an alias of another
             if name not in quantity.aliases:
                 quantity.aliases.append(name)
-            # Where several go by one more name, it means the last: what a layer finally gives.
+            # An alias that several share means the last: the final output of a layer.
             self.trace.by_name[name] = quantity
 
     def add(self, name: str, array: np.ndarray, call: Call, inputs: list[str]) -> None:
-        """Note a quantity."""
+        """Record a quantity."""
         caller = call.caller.place if call.caller else None
         maker, place = call, call.place
         if isinstance(call.statement, ast.Return):
@@ -391,7 +394,7 @@ class Recorder:
         """Tell whether an array has a name already, or is a view of a parameter."""
         if id(array) in self.names:
             return True
-        # By its place in memory: of what was read from a file, NumPy calls the file the base.
+        # By its address: the base of an array that was read from a file is the file, for NumPy.
         start = array.__array_interface__["data"][0]
         place = bisect.bisect(self.memory, (start, sys.maxsize, "")) - 1
         if place < 0 or start >= self.memory[place][1]:
@@ -401,10 +404,10 @@ class Recorder:
         self.kept.append(array)
         return True
 
-    # ---- sources: the names of what an array was computed from ----
+    # ---- sources: the names of the quantities that an array was computed from ----
 
     def sources(self, array: np.ndarray, expression: ast.AST | None, call: Call) -> list[str]:
-        """Return those of an array that an expression gave, or a call within it."""
+        """Return the sources of an array that an expression gave, or a call within it."""
         inner = call.returned.get(id(array))
         return self.sources_of(expression, call) if inner is None else inner
 
@@ -426,7 +429,7 @@ class Recorder:
         return [source for part in parts for source in self.sources_of(part, call)]
 
     def sources_of_argument(self, name: str, call: Call) -> list[str]:
-        """Return those of an argument, from the expression that the caller wrote for it."""
+        """Return the sources of an argument, from the expression that the caller wrote for it."""
         if call.caller is None or call.caller.statement is None:
             return []
         code, frame = call.frame.f_code, call.caller.frame
@@ -446,7 +449,7 @@ def joined(scope: str, name: str) -> str:
 
 
 def look_up(expression: ast.AST, frame: FrameType) -> Any:
-    """Return what a name, an attribute of it or an entry of a list stands for, or None."""
+    """Return the value of a name, an attribute or an entry of a list; None for anything else."""
     if isinstance(expression, ast.Name):
         return frame.f_locals.get(expression.id)
     if isinstance(expression, ast.Attribute):

@@ -32,7 +32,7 @@ def file_in_package(path: str) -> str:
 
 @functools.cache
 def statements_of(file: str) -> dict[int, ast.stmt]:
-    """Return the statement on each line; of one that holds others, on the lines before those."""
+    """Return the statement of each line; a compound one only has the lines before its body."""
     found: dict[int, ast.stmt] = {}
     for node in ast.walk(ast.parse(Path(file).read_text("utf-8"))):
         if isinstance(node, ast.stmt):
@@ -45,7 +45,7 @@ def statements_of(file: str) -> dict[int, ast.stmt]:
 
 
 def assignments(statement: ast.stmt | None) -> list[tuple[str, ast.expr]]:
-    """Return the names that a statement gives a value to, each with the expression for it."""
+    """Return the names that a statement assigns, each with the expression for its value."""
     targets: list[ast.expr]
     if isinstance(statement, ast.AugAssign):
         targets, value = [statement.target], statement.value
@@ -69,12 +69,12 @@ def assignments(statement: ast.stmt | None) -> list[tuple[str, ast.expr]]:
 
 
 def is_allocation(expression: ast.expr) -> bool:
-    """Tell whether an expression makes an array in which nothing stands yet."""
+    """Tell whether an expression allocates an array without values."""
     return isinstance(expression, ast.Call) and ast.unparse(expression.func) == "np.empty"
 
 
 def called_name(expression: ast.Call) -> str:
-    """Return the last part of the name of what is called: "head" of self.head(x)."""
+    """Return the name of the function that is called, "head" of self.head(x)."""
     return ast.unparse(expression.func).rpartition(".")[2]
 
 
@@ -91,11 +91,11 @@ GRAMMAR = re.compile(rf"# (?P<inputs>{SHAPES})?(?: ?-> (?P<outputs>{SHAPES}))?(?
 
 @dataclass
 class Comment:
-    """One shape comment and the def, or the lines of the assignment, that it stands on.
+    """One shape comment, on a def or on an assignment.
 
     where    file and line of the comment itself
     inputs   of a def: its array arguments, each with the shapes that it may have, axis by axis
-    outputs  of a def: what is returned; of an assignment: what is assigned
+    outputs  of a def: the values returned; of an assignment: the values assigned
     names    assigned, each with its entry in outputs; none for a def
     """
 
@@ -136,7 +136,8 @@ def shapes_in(text: str | None) -> list[Either]:
 def read_comments(file: Path) -> list[Function]:
     """Return the functions of a file that have shape comments.
 
-    Raises ValueError for a comment that begins like one and makes no sense, or no sense there.
+    Raises ValueError for a comment that begins with a shape and cannot be read, or stands where no
+    shape belongs.
     """
     functions: list[Function] = []
     # line -> what a comment on it is about: a function, and one of its assignments or its def

@@ -1,4 +1,4 @@
-"""From a forward pass to the data of a page: all that the page shows, as JSON can hold it."""
+"""Collects the data of a page from a forward pass: everything that the page shows, for JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from npbert.tracing.page.values import most_for, packed, shortened, statistics, 
 BUDGET = 2_000_000  # values of all quantities together: about 5 MB
 TOP = 10  # word pieces that are named for each position
 
-# The sections of a page: what comes before the layers, each layer, what comes after them.
+# The sections of a page: the part before the layers, each layer, the part after them.
 START, END = "start", "end"
 LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)$")
 
@@ -184,7 +184,8 @@ def is_output(value: np.ndarray, listing: Listing) -> bool:
 def best_pieces(value: np.ndarray, reading: Reading, with_probabilities: bool) -> list[Any]:
     """Return, for each row and position, the word pieces with the highest scores.
 
-    Of each: piece, score and, where these are the scores that a model gives, its share.
+    Each is [piece, score]; with probabilities, which only a model's output has: [piece, score,
+    probability].
     """
     probabilities = softmax(value.astype(np.float64)) if with_probabilities else None
     order = np.argsort(-value, axis=-1, kind="stable")[..., :TOP]

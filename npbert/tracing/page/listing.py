@@ -1,4 +1,4 @@
-"""Records which calls a forward pass makes, and which lines run in each, beside its quantities."""
+"""Records the calls of a forward pass and the lines that run in each, with the quantities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Named:
     """An array that has a name in the source.
 
     line   the first of the statement that gave the name; of an argument, that of the `def`
-    name   as it stands there; "" for what a function returns
+    name   as the source has it; "" for the result of a function
     array  the number of the array among those of the listing
     """
 
@@ -30,10 +30,10 @@ class Named:
 
 @dataclass
 class Step:
-    """One call of a function: where it came from, which lines ran, what they named.
+    """One call of a function: its caller, the lines that ran, and the names that they gave.
 
-    function, file, line   what was called, and where its `def` stands
-    scope                  what stands before the names of its quantities
+    function, file, line   the function that was called, and the place of its `def`
+    scope                  the path before the names of its quantities
     caller, caller_line    the number of the step that called it, None for the first; the line there
     ran                    the first line of each statement, in the order in which they ran
     named                  the arrays
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass
 class Listing:
-    """What ran.
+    """The calls of one forward pass.
 
     steps  the calls, in the order in which they began
     trace  the quantities
@@ -81,7 +81,7 @@ def list_pass(model: PreTrainedModel, **inputs: Any) -> Listing:
 
 
 class Lister(Recorder):
-    """A recorder that notes calls and lines, too."""
+    """A recorder that also notes calls and lines."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__(model)
@@ -132,7 +132,7 @@ class Lister(Recorder):
         self.made[name] = self.numbers[self.makers[name].frame], self.trace.by_name[name].line
 
     def note(self, call: Call, line: int, name: str, value: Any) -> None:
-        """Note what a name stands for, if it is an array or a whole number."""
+        """Note the value of a name, if it is an array or an integer."""
         step = self.steps[self.numbers[call.frame]]
         if isinstance(value, np.ndarray):
             self.arrays[id(value)] = value

@@ -59,7 +59,7 @@ def functions_of(path: str) -> dict[int, ast.FunctionDef]:
 
 @functools.cache
 def marked_lines(path: str) -> list[str]:
-    """Return the lines of a Python file as HTML, in which what a token is stands as its class."""
+    """Return the lines of a Python file as HTML; the class of an element is the kind of token."""
     text = Path(path).read_text("utf-8")
     rows = text.splitlines()
     marks: list[list[tuple[int, int, str]]] = [[] for _ in rows]
@@ -93,7 +93,7 @@ def class_of(token: tokenize.TokenInfo, before: str) -> str:
 
 
 def marked(row: str, spans: list[tuple[int, int, str]]) -> str:
-    """Return a line with each span inside an element of its class."""
+    """Return a line with each span in an element of its class."""
     parts, place = [], 0
     for start, end, kind in spans:
         parts.append(html.escape(row[place:start], quote=False))
@@ -105,5 +105,5 @@ def marked(row: str, spans: list[tuple[int, int, str]]) -> str:
 
 
 def unindented(row: str, columns: int) -> str:
-    """Take so many spaces off the start of a line, inside its first element if it begins there."""
+    """Remove up to `columns` spaces from the start of a line, or of the element that begins it."""
     return re.sub(rf"^(<span[^>]*>)? {{0,{columns}}}", r"\1", row)

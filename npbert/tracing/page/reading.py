@@ -1,4 +1,4 @@
-"""From a model's name and texts to what a page needs: the model, its tokens, the rows it takes."""
+"""Reads what a page shows: a model by its name, and texts as tokens and as inputs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
 
 @dataclass
 class Reading:
-    """What is run.
+    """A model and what it is called with.
 
-    name     what the model is called
+    name     the name of the model
     texts    as they were given
     inputs   what the model is called with
     tokens   the word pieces of each row
@@ -51,7 +51,7 @@ def read(
     directory = checkpoint_directory(name)
     chosen = class_for(directory, head)
     tokenizer = AutoTokenizer.from_pretrained(directory)
-    with warnings.catch_warnings():  # a head that is not there is an error, below
+    with warnings.catch_warnings():  # an untrained head is an error, below
         warnings.simplefilter("ignore")
         model = chosen.from_pretrained(directory)
     if model.newly_initialized:

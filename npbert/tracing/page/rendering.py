@@ -1,4 +1,4 @@
-"""From the data of a page to the page: one HTML file that needs nothing else."""
+"""Renders the data of a page as one HTML file that needs no other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STYLES = "page source cards large".split()
 
 
 def render(data: dict[str, Any]) -> str:
-    """Return the page as HTML. Whatever texts and names the data holds, they stay text."""
+    """Return the page as HTML. Texts and names in the data are escaped."""
     scripts = "\n".join((HERE / "scripts" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     parts = {
         "title": html.escape(f"{data['model']['name']}: {' | '.join(data['texts'])}"),
@@ -25,11 +25,11 @@ def render(data: dict[str, Any]) -> str:
         "script": f'(function () {{\n"use strict";\n{scripts}\n}})();',
     }
     template = (HERE / "page.html").read_text("utf-8")
-    # All at once: what is filled in is not searched for places again.
+    # In one pass, so that braces in the data are not filled in.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def as_json(data: Any) -> str:
-    """Return JSON that may stand inside a script element: nothing in it can end the element."""
+    """Return JSON for a script element: nothing in it can end the element."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

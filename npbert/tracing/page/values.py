@@ -1,4 +1,4 @@
-"""An array in few bytes for a page: its statistics, exactly, and its values to three digits."""
+"""Packs an array for a page: exact statistics, and values to three digits in few bytes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import numpy as np
 
 from npbert.tracing.recording import counted
 
-LARGEST = 32768.0  # of the numbers that are written: close to the largest that float16 has
-WIDEST = 512  # entries of one axis that are kept
-OUTLIERS = 99.5  # per cent of the values have colours of their own, if the rest is far away
+LARGEST = 32768.0  # of the numbers that are written; float16 ends at 65504
+WIDEST = 512  # entries of an axis that are kept, where it has more than twice as many
+OUTLIERS = 99.5  # percentile at which the colours end, where the largest value is far above it
 
 
 def statistics(value: np.ndarray) -> dict[str, Any]:
-    """Return mean, standard deviation, extremes and what the colours span, without masked places.
+    """Return mean, standard deviation, extremes and the limit of the colours.
 
-    masked: how many places are masked, or no finite number. signed: whether there are negative
-    values. limit: the magnitude that has the strongest colour; rare values may be beyond it.
+    Masked entries, and those that are not finite, do not count.
+    masked: the number of those. signed: whether there are negative
+    values. limit: the magnitude with the strongest colour; a few values may lie beyond it.
     """
     numbers = value.astype(np.float64).ravel()
     numbers = numbers[counted(numbers)]
@@ -40,15 +41,15 @@ def statistics(value: np.ndarray) -> dict[str, Any]:
 
 
 def shortened(number: float) -> float:
-    """Return a number to seven digits: float32 has no more."""
+    """Return a number rounded to seven digits, as many as float32 has."""
     return float(f"{number:.7g}")
 
 
 def packed(value: np.ndarray, steps: tuple[int, ...]) -> dict[str, Any]:
     """Return every `steps`-th entry of each axis as text.
 
-    Whole numbers are int32. Others are float16 after a division by `scale`, which makes the largest
-    fit, so that a small one beside a large one keeps its digits, too; NaN stands for a masked one.
+    Integers are int32. Other numbers are divided by `scale`, so that the largest is about LARGEST,
+    and are float16; NaN stands for a masked entry.
     """
     kept = value[tuple(slice(None, None, step) for step in steps)]
     if kept.dtype.kind in "iub":
@@ -66,7 +67,7 @@ def as_text(array: np.ndarray) -> str:
 
 
 def steps_for(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
-    """Return which entries of each axis to keep, every n-th, so that there are at most so many."""
+    """Return for each axis the step n of the entries to keep, so that at most `most` remain."""
     steps = [-(-length // WIDEST) if length > 2 * WIDEST else 1 for length in shape]
 
     def left(axis: int) -> int:
@@ -80,7 +81,7 @@ def steps_for(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
 
 
 def most_for(shapes: list[tuple[int, ...]], budget: int) -> int:
-    """Return how many values an array may keep, if all of them together keep to a budget."""
+    """Return how many values each array may keep, so that all together stay within a budget."""
     most = budget
     while most > 64:
         sizes = [np.prod([-(-n // step) for n, step in zip(shape, steps_for(shape, most))])

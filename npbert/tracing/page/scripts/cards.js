@@ -45,7 +45,7 @@ function cardOf(number) {
     linksElement(number)));
 }
 
-// Where the picture stands along the axes that it does not show.
+// The place of the picture along the axes that it does not show.
 function whereElement(q) {
   const parts = restAxes(q).filter((axis) => q.shape[axis] > 1);
   const element = el("span", { class: "where" });

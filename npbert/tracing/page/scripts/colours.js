@@ -1,4 +1,4 @@
-// The colours of numbers: blue, white and red for signed ones, light to dark for shares and sizes.
+// The colours of numbers: blue, white and red for signed ones, light to dark for those without a sign.
 // Both are straight lines in OKLab, so that equal steps of a value look like equal steps.
 
 function fromOklch(lightness, chroma, hue) {

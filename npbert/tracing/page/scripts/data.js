@@ -1,4 +1,4 @@
-// The data of the page, and what is read off it: values, names, who uses whom.
+// The data of the page, and what follows from it: values, names, which quantity uses which.
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const quantities = page.quantities;
@@ -6,7 +6,7 @@ const steps = page.steps;
 const sections = page.sections;
 const sectionOf = new Map(sections.map((section, i) => [section.key, i]));
 
-// Every name of a quantity, its aliases included. A name means the last that goes by it.
+// Every name of a quantity, its aliases included. An alias that several share means the last.
 const numberOf = new Map();
 quantities.forEach((q, i) => q.aliases.forEach((alias) => numberOf.set(alias, i)));
 quantities.forEach((q, i) => numberOf.set(q.name, i));
@@ -16,15 +16,15 @@ quantities.forEach((q, i) => {
   for (const input of q.inputs) if (typeof input === "number") quantities[input].users.push(i);
 });
 
-// Where an array was computed, if it got its name only after a function had returned it: the line
-// of the innermost return, as [step, line].
+// Where a function returned an array that its caller then gave a name: the line of the innermost
+// return, as [step, line].
 steps.forEach((step, number) => {
   for (const [line, name, ref] of step.named) {
     if (name === "" && typeof ref === "number") quantities[ref].returned = [number, line];
   }
 });
 quantities.forEach((q) => {
-  if (q.returned && q.returned[0] <= q.made[0]) delete q.returned; // it only went on from there
+  if (q.returned && q.returned[0] <= q.made[0]) delete q.returned; // returned after it had its name
 });
 
 // The steps that a step called, by the line that called them.
@@ -76,7 +76,7 @@ function valuesOf(q) {
 
 // ---- names and numbers ----------------------------------------------------------------------
 
-// A name in two parts: the place within its section, and what it is called there.
+// A name in two parts: the path within its section, and the last part.
 function shortName(name) {
   const parts = name.split(".");
   let last = parts.pop();
@@ -86,7 +86,7 @@ function shortName(name) {
   return { place, last };
 }
 
-// What a link calls a quantity: what it is called there, with the place where others are, too.
+// The text of a link to a quantity: its last part, with the path where others have it, too.
 const lastNames = new Map(); // "section:last" -> how many
 quantities.forEach((q) => {
   const key = `${q.section}:${shortName(q.name).last}`;

@@ -1,8 +1,8 @@
-// What stands along the edges of a heatmap: word pieces, labels, numbers.
+// The labels along the edges of a heatmap: word pieces, names of labels, numbers.
 
 const font = (size) => `${size}px ui-sans-serif, system-ui, sans-serif`;
 
-// What stands beside place i of an axis.
+// The label of place i of an axis.
 function edgeLabel(q, axis, i) {
   if (axis < 0) return "";
   const letter = letterOf(q, axis);

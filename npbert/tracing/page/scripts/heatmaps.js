@@ -1,6 +1,6 @@
 // A quantity as a matrix of two of its axes, and that matrix as a picture.
 
-const choice = { head: 0, row: 0 }; // what all quantities show: the head and the sentence
+const choice = { head: 0, row: 0 }; // the head and the sentence that all quantities show
 const places = new Map(); // "quantity:axis" -> place along an axis that only this quantity has
 const turned = new Map(); // quantity -> [axis of the rows, axis of the columns], where chosen
 
@@ -111,7 +111,7 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "300px" });
 
-const LABELS = 16; // so many word pieces stand beside a small heatmap, if there are no more
+const LABELS = 16; // the most word pieces that are written beside a small heatmap
 const SIDE = 50; // pixels for them
 
 function smallSize(q, kind) {

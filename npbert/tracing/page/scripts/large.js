@@ -1,7 +1,7 @@
 // A heatmap by itself: word pieces along its edges, values under the pointer, the colour scale.
 
 const large = document.getElementById("large");
-let cell = null; // [row, column] that is looked at
+let cell = null; // the cell [row, column] whose value is shown
 let largeParts = null;
 
 function openLarge(number) {
@@ -59,7 +59,7 @@ function cutNote(q) {
   return `Shown is ${parts.join(", ")}; the statistics are those of all values.`;
 }
 
-// Steppers for the axes that are not shown, and which axes are.
+// Steppers for the axes that are not shown, and a choice of those that are.
 function choices(q) {
   const found = [];
   for (const axis of restAxes(q)) {
@@ -135,7 +135,7 @@ function layLarge() {
   inner.style.height = `${height}px`;
   frame.style.gridTemplateColumns = `${leftWidth}px ${width}px`;
   frame.style.gridTemplateRows = `${topHeight}px ${height}px`;
-  // A row of tokens by tokens is what one token sees.
+  // A row of tokens by tokens shows what one token attends to.
   const both = [matrix.rowAxis, matrix.columnAxis].every((axis) => letterOf(q, axis) === "T");
   corner.textContent = !both ? "" : matrix.rowAxis < matrix.columnAxis ? "sees →" : "seen by →";
   Object.assign(largeParts, { matrix, cellWidth: width / matrix.columns, cellHeight: height / matrix.rows });
@@ -158,7 +158,7 @@ function layLarge() {
   showCell();
 }
 
-// In cells with room for it, the values themselves.
+// The values, in cells with room for them.
 function writeValues() {
   const { q, map, matrix, cellWidth, cellHeight } = largeParts;
   if (cellWidth < 34 || cellHeight < 14) return;
@@ -181,7 +181,7 @@ function writeValues() {
   }
 }
 
-// The colours with what they stand for, below a histogram of all values.
+// The colours with their values, below a histogram of all values.
 function drawScale(element, q) {
   const BINS = 64;
   const low = q.signed ? -q.limit : 0;

@@ -3,7 +3,8 @@
 const current = { section: null, number: null, open: false };
 const main = document.querySelector("main");
 
-// Go to a quantity; `source` shows its line, or another that is given as [step, line]. The address says where: one can go back, and send it to somebody.
+// Go to a quantity; `source` shows its line, or another line given as [step, line]. The address
+// changes with it, so that the browser can go back and a link leads to the same place.
 function go(number, { open = false, source = false, replace = false } = {}) {
   current.number = number;
   current.open = open;
@@ -27,7 +28,7 @@ function arrive(source) {
   if (current.open) openLarge(current.number);
 }
 
-// Draw everything for where the reader is.
+// Draw everything for the reader's place.
 function show() {
   const section = sections[sectionOf.get(current.section)];
   const tops = [sourcePane.scrollTop, valuesPane.scrollTop];
@@ -171,7 +172,7 @@ function picker(title, key, count) {
     }, String(i))));
 }
 
-// The text, with what the model would put in place of each mask.
+// The text, with the model's best word piece at each mask.
 function renderTokens() {
   const row = Math.min(choice.row, page.tokens.length - 1);
   const scored = quantities.find((q) => q.top && q.top[0][0][0].length > 2);
@@ -179,7 +180,7 @@ function renderTokens() {
     const kind = token === page.mask ? " mask" : /^\[.*\]$/.test(token) ? " special" : "";
     const best = scored && token === page.mask ? scored.top[row][i][0] : null;
     return el("span", { class: `token${kind}` }, el("span", { class: "piece" }, token),
-      best ? el("a", { class: "guess", href: `#${encodeURIComponent(scored.name)}`, title: "What the model would put here" }, `${best[0]} ${percent(best[2])}`)
+      best ? el("a", { class: "guess", href: `#${encodeURIComponent(scored.name)}`, title: "The model's best word piece here" }, `${best[0]} ${percent(best[2])}`)
         : el("small", {}, String(i)));
   }));
 }
@@ -236,15 +237,15 @@ function openHelp() {
   help.replaceChildren(
     el("header", {}, el("h2", { id: "help-name" }, "Reading this page"),
       el("button", { type: "button", "aria-label": "Close (Esc)", onclick: () => help.close() }, "✕")),
-    el("p", {}, "On the left stands the source of the forward pass as it ran, every call below the line that made it; "
-      + "lines that did not run are pale. On the right stand the values, in computing order. "
+    el("p", {}, "On the left is the source of the forward pass as it ran, with every call below the line that made it; "
+      + "lines that did not run are pale. On the right are the values, in computing order. "
       + "The bar marks the line that made the chosen quantity, the dotted one those that use it. A narrow window shows one of the two at a time."),
     el("h3", {}, "Keys"),
     el("table", {}, KEYS.map(([key, meaning]) => el("tr", {}, el("th", { scope: "row" }, key.split("  ").flatMap((each, i) => [i ? " " : "", el("kbd", {}, each)])), el("td", {}, meaning)))),
     el("h3", {}, "Axes"),
     el("table", {}, Object.entries(page.legend).map(([letter, meaning]) => el("tr", {}, el("th", { scope: "row" }, letter), el("td", {}, meaning)))),
     el("h3", {}, "Colours and numbers"),
-    el("p", {}, "Signed values run from blue to red, with zero between them, as pale as the page; what is never negative runs from pale to strong. "
+    el("p", {}, "Signed values run from blue to red, and zero is as pale as the page; values that are never negative run from pale to strong. "
       + "Where a few values lie far outside, the scale ends before them and says so. "
       + "Mean, spread (standard deviation), min and max are those of all values; masked scores do not count. "
       + "Single values are exact to about three digits."),

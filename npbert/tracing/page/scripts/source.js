@@ -1,11 +1,11 @@
 // The left pane: the functions of a section as they ran, each call below the line that made it.
 
 const sourcePane = document.getElementById("source");
-const unfolded = new Map(); // step -> whether its lines are shown, where somebody has said so
+const unfolded = new Map(); // step -> whether its lines are shown, where the reader has chosen
 const opened = new Set(); // steps whose long signature is shown whole
 let lineElements = new Map(); // "step:line" -> the element of a line
 
-// Every function is shown the first time that a section calls it, and folded afterwards.
+// The first call of each function in a section is unfolded, later calls are folded.
 function firstCalls(section) {
   const seen = new Set();
   const first = new Set();
@@ -128,7 +128,7 @@ function lineElement(number, line, owner, text, kind) {
   return element;
 }
 
-// What belongs to a line: the names that it gave, the numbers, and the calls that it made.
+// What is shown below a line: the names that it gave, the numbers, and the calls that it made.
 function below(number, step, line, first) {
   const f = page.functions[step.function];
   const isSignature = line === f.first;
@@ -197,7 +197,7 @@ function markLines(number, scroll, place) {
   if (scroll && lines.length) scrollTo(sourcePane, lines[0]);
 }
 
-// Unfold a step and what it lies in.
+// Unfold a step and the steps around it.
 function unfoldTo(inner) {
   const first = firstCalls(sections[sectionOf.get(steps[inner].section)]);
   let changed = false;
