@@ -16,7 +16,7 @@ from typing import Any
 from npbert.model.base import PreTrainedModel
 from npbert.tracing.axes import Letters, axes_of, legend, sizes
 from npbert.tracing.equations import ACTIVATIONS, EQUATIONS, GELU, HEADS, Function
-from npbert.tracing.recording import Quantity, Trace
+from npbert.tracing.quantities import Quantity, Trace
 from npbert.tracing.source import PACKAGE, assignments, called_name, statements_of
 
 __all__ = ["Annotation", "annotate", "annotation", "legend", "sizes"]

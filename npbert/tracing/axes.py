@@ -15,7 +15,8 @@ from typing import Any
 
 from npbert.model import heads
 from npbert.model.base import PreTrainedModel
-from npbert.tracing.recording import Place, Quantity, Trace, family_of
+from npbert.tracing.quantities import Place, Quantity, Trace
+from npbert.tracing.recording import family_of
 from npbert.tracing.source import (
     PACKAGE,
     Axes,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from npbert.model.base import PreTrainedModel
-from npbert.tracing.recording import Call, Recorder, Trace, listen
+from npbert.tracing.quantities import Trace
+from npbert.tracing.recording import Call, Recorder, listen
 from npbert.tracing.source import assignments, file_in_package
 
 

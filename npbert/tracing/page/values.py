@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.tracing.recording import counted
+from npbert.tracing.quantities import counted
 
 LARGEST = 32768.0  # of the numbers that are written; float16 ends at 65504
 WIDEST = 512  # entries of an axis that are kept, where it has more than twice as many
