@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from npbert.activations import ACTIVATIONS, gelu
+from npbert.compiled.backend import operation
 from npbert.kernels import depthwise_convolution, dynamic_convolution, grouped_linear
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import ConvBertConfig
@@ -116,15 +117,21 @@ def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T, T]
     return feed_forward(x, p, config), probs
 
 
+@operation()  # its twin: npbert/compiled/convbert.py
+def layers(x, p, config, inputs):
+    """Yield each layer's output [B, T, D] with its attention probabilities [B, H, T, T]."""
+    for i in range(config.num_hidden_layers):
+        x, probs = layer(x, p.encoder.layer[i], config, inputs.mask_bias)
+        yield x, probs
+
+
 def encoder(inputs, p, config):
     """Yield the embeddings, then each layer's output [B, T, D] with its attention probabilities."""
     x = embeddings(inputs, p.embeddings, config)  # [B, T, E]
     if config.embedding_size != config.hidden_size:
         x = linear(x, p.embeddings_project)  # [B, T, D]
     yield x, None
-    for i in range(config.num_hidden_layers):
-        x, probs = layer(x, p.encoder.layer[i], config, inputs.mask_bias)
-        yield x, probs
+    yield from layers(x, p, config, inputs)
 
 
 # ---- heads ---------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from npbert.activations import ACTIVATIONS
+from npbert.compiled.backend import operation
 from npbert.kernels import grouped_convolution
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import SqueezeBertConfig
@@ -93,13 +94,19 @@ def layer(x, p, config, mask_bias):  # [B, T, D] -> [B, T, D], [B, H, T, T]
     return feed_forward(x, p, config), scores
 
 
+@operation()  # its twin: npbert/compiled/squeezebert.py
+def layers(x, p, config, inputs):
+    """Yield each layer's output [B, T, D] with its masked scores [B, H, T, T]."""
+    for i in range(config.num_hidden_layers):
+        x, scores = layer(x, p.encoder.layers[i], config, inputs.mask_bias)
+        yield x, scores
+
+
 def encoder(inputs, p, config):
     """Yield the embeddings, then each layer's output [B, T, D] with its masked scores."""
     x = embeddings(inputs, p.embeddings, config)  # [B, T, D]
     yield x, None
-    for i in range(config.num_hidden_layers):
-        x, scores = layer(x, p.encoder.layers[i], config, inputs.mask_bias)
-        yield x, scores
+    yield from layers(x, p, config, inputs)
 
 
 # ---- heads ---------------------------------------------------------------------------------

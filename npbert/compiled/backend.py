@@ -122,10 +122,16 @@ class Operation:
         return getattr(importlib.import_module(f"npbert.compiled.{room}"), self.plain.__name__)
 
     def __call__(self, *arguments: Any) -> Any:
-        version = self.plain if get_backend() == "numpy" else self.twin
+        if get_backend() != "numpy" and self.has_twin:
+            if self.tokens and current_runs():
+                result = text_by_text(self.twin, arguments, *self.tokens)
+            else:
+                result = self.twin(*arguments)
+            if result is not NotImplemented:
+                return result
         if self.tokens and current_runs():
-            return text_by_text(version, arguments, *self.tokens)
-        return version(*arguments)
+            return text_by_text(self.plain, arguments, *self.tokens)
+        return self.plain(*arguments)
 
 
 def operation(has_twin: bool = True, tokens: tuple[Axes, Axes] | None = None) -> Any:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
+    from threading import BoundedSemaphore
 
 SMALLEST_PART = 2**15  # so many results at least: for fewer, waking a thread does not pay
 
@@ -50,6 +51,29 @@ def share(loops: Callable[..., Any], size: int, *arguments: Any) -> None:
         other.result()
 
 
+def together(loops: Callable[..., Any], parts: int, kept: Any, *arguments: Any) -> None:
+    """Call `loops(part, parts, *arguments)` for every part at the same time, in threads.
+
+    For loops in which the parts wait for each other: there are as many parts, at most `parts`, as
+    threads are idle, and one where another pass has taken them all. kept: arrays whose addresses
+    are among the arguments, so that they outlive the call in every thread.
+    """
+    helpers = 0
+    while helpers + 1 < parts and _idle().acquire(blocking=False):
+        helpers += 1
+
+    def help_with(part: int, kept: Any) -> None:
+        try:
+            loops(part, helpers + 1, *arguments)
+        finally:
+            _idle().release()
+
+    others = [_helpers().submit(help_with, part, kept) for part in range(1, helpers + 1)]
+    loops(0, helpers + 1, *arguments)
+    for other in others:
+        other.result()
+
+
 @functools.cache
 def count_threads() -> int:
     """Return how many threads share a twin: NUMBA_NUM_THREADS, OMP_NUM_THREADS or all cores."""
@@ -69,5 +93,18 @@ def _helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, count_threads() - 1), thread_name_prefix="npbert")
 
 
+@functools.cache
+def _idle() -> BoundedSemaphore:
+    """Return the count of helping threads that no other call of `together` has taken."""
+    from threading import BoundedSemaphore
+
+    return BoundedSemaphore(max(1, count_threads() - 1))
+
+
+def _forget() -> None:
+    _helpers.cache_clear()
+    _idle.cache_clear()
+
+
 if hasattr(os, "register_at_fork"):  # threads do not survive a fork: a child starts its own
-    os.register_at_fork(after_in_child=_helpers.cache_clear)
+    os.register_at_fork(after_in_child=_forget)

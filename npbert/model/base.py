@@ -301,6 +301,7 @@ class PreTrainedModel:
         keep_attentions = self._either(output_attentions, "output_attentions")
         keep_states = self._either(output_hidden_states, "output_hidden_states")
         states, attentions = [], []
+        inputs.every_layer = keep_attentions or keep_states
         steps = self.encoder(inputs, self.encoder_params, self.config)
         for last_hidden_state, attention in steps:
             if keep_states:

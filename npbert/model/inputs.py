@@ -23,6 +23,7 @@ class Inputs:
     token_type_ids: np.ndarray  # [B, T]
     position_ids: np.ndarray  # [B, T] or [1, T]
     mask_bias: np.ndarray  # [B, 1, 1, T] or what broadcasts to [B, H, T, T], added to the scores
+    every_layer: bool = True  # whether the outputs of all layers are wanted, or the last one's only
 
     @property
     def shape(self) -> tuple[int, int]:

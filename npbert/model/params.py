@@ -17,8 +17,14 @@ Shapes = dict[str, tuple[int, ...]]
 class Node:
     """One step of a checkpoint name: holds its arrays and sub-nodes as attributes, and its path."""
 
+    changes = 0  # how often an entry of any node was set: what was prepared of one is then old
+
     def __init__(self, path: str):
         self._path = path
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        Node.changes += not name.startswith("_")
 
     def __getattr__(self, name: str) -> Any:  # only called where the attribute does not exist
         if name.startswith("__"):

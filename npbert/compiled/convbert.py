@@ -1,0 +1,52 @@
+"""The twin of the layers in npbert/convbert.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from npbert.compiled import program
+from npbert.compiled.program import Channels, NotCovered, Program
+
+
+def layers(x, p, config, inputs):
+    """Fast because all layers are one compiled call, with features before tokens in memory."""
+    return program.layers(write_layers, x, p, config, inputs)
+
+
+def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
+    """Write the steps of all layers; return where the result is."""
+    D, I, G = config.hidden_size, config.intermediate_size, config.num_groups
+    H, A, K = config.heads, config.mixed_size, config.conv_kernel_size
+    if K % 2 == 0:
+        raise NotCovered("filters that reach farther to one side")
+    widths = 3 * A, A, D, A, H * K, D, D, I
+    qkv, local, span, matched, filters, mixed, summed, wide = map(steps.buffer, widths)
+    for i in range(config.num_hidden_layers):
+        layer = p.encoder.layer[i]
+        of, output = layer.attention.self, layer.attention.output
+        for n, dense in enumerate((of.query, of.key, of.value)):
+            steps.linear(x, dense, qkv.after(n * A))
+        steps.linear(x, of.conv_out_layer, local)
+        steps.depthwise(x, of.key_conv_attn_layer.depthwise.weight, span)
+        steps.wait()
+        steps.attention(qkv, H, mixed)
+        pointwise, bias = of.key_conv_attn_layer.pointwise.weight, of.key_conv_attn_layer.bias
+        steps.linear(
+            span, None, matched, multiply=qkv, weight=pointwise[:, :, 0], bias=bias[:, 0]
+        )
+        steps.wait()
+        steps.linear(matched, of.conv_kernel_layer, filters)
+        steps.wait()
+        steps.dynamic(local, filters, H, K, mixed.after(A))
+        steps.wait()
+        steps.linear(mixed, output.dense, summed, add=x)
+        steps.wait()
+        steps.norm(summed, output.LayerNorm, config.layer_norm_eps, x)
+        steps.wait()
+        steps.linear(x, layer.intermediate.dense, wide, config.hidden_act, transposed=G > 1)
+        steps.wait()
+        steps.linear(wide, layer.output.dense, summed, add=x, transposed=G > 1)
+        steps.wait()
+        steps.norm(summed, layer.output.LayerNorm, config.layer_norm_eps, x)
+        steps.wait()
+    return x
