@@ -1,4 +1,4 @@
-"""The contestants of the benchmark of forward passes: each in a process of its own, taking turns.
+"""The contestants of the benchmark of forward passes, each in a process of its own.
 
 A process of its own, because the threads of one library disturb those of another: those of OpenMP
 and of ONNX Runtime keep a core busy for a while when their work is done.
@@ -6,35 +6,30 @@ and of ONNX Runtime keep a core busy for a while when their work is done.
 
 from __future__ import annotations
 
+import functools
 import logging
 import multiprocessing
-import os
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-REST = 0.05  # seconds between two turns: until the threads of the one before have fallen asleep
+from helpers.benchmark_machine import Machine, count_cores, timed
+
+REST = 0.05  # seconds after every call: until the threads that worked have fallen asleep
 BATCH = 32  # texts that torch pads to one length
-
-
-def count_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
 
 # ---- in the process of a contestant --------------------------------------------------------
 
 
 class Npbert:
-    """npbert, with the backend that the environment variable NPBERT_BACKEND names."""
+    """npbert with one of its backends."""
 
-    def __init__(self, directory: Path, folder: Path):
+    def __init__(self, backend: str, directory: Path, folder: Path):
         import npbert
 
+        npbert.set_backend(backend)
         warnings.simplefilter("ignore")  # a checkpoint's head has nothing to do here
         self.model = npbert.AutoModel.from_pretrained(directory)
 
@@ -42,14 +37,14 @@ class Npbert:
         return self.model(ids).last_hidden_state
 
     def pool_texts(self, rows: list[list[int]]) -> Any:  # -> [N, D]
-        """Return the mean over the tokens of every text, as `pool_texts` of all contestants."""
+        """Return the mean over the tokens of every text, without padding."""
         import numpy as np
 
         return np.stack([o.last_hidden_state[0].mean(0) for o in self.model.encode_texts(rows)])
 
 
 class Torch:
-    """The model of transformers, as `from_pretrained` gives it."""
+    """The model of transformers in eager mode, as `from_pretrained` gives it."""
 
     def __init__(self, directory: Path, folder: Path):
         import torch
@@ -67,7 +62,7 @@ class Torch:
             return self.model(torch.from_numpy(ids)).last_hidden_state.numpy()
 
     def pool_texts(self, rows: list[list[int]]) -> Any:
-        """Texts of similar lengths in a batch, padded to the longest of them."""
+        """Return the same as npbert, of batches of similar lengths, padded to the longest."""
         import numpy as np
         import torch
 
@@ -81,14 +76,14 @@ class Torch:
                 [[1] * len(rows[i]) + [0] * (longest - len(rows[i])) for i in batch]
             )
             with torch.inference_mode():
-                x = self.model(ids, attention_mask=mask).last_hidden_state
+                x = self.model(ids, attention_mask=mask).last_hidden_state  # [32, T, D]
                 sums = (x * mask[..., None]).sum(1)
                 pooled[batch] = (sums / mask.sum(1, keepdim=True)).numpy()
         return pooled
 
 
 class OnnxRuntime:
-    """ONNX Runtime on the model that torch exports, default options, a thread for each core."""
+    """ONNX Runtime on the model as torch exports it: default options, a thread for each core."""
 
     def __init__(self, directory: Path, folder: Path):
         import onnxruntime
@@ -131,52 +126,6 @@ def export(directory: Path, file: Path) -> None:
         )
 
 
-class Machine:
-    """What the machine can do with NumPy's own BLAS: the limits of every forward pass."""
-
-    def __init__(self, directory: Path, folder: Path):
-        import numpy  # noqa: F401  (threadpoolctl finds what is loaded)
-
-    def kernel(self) -> str:
-        """Return the name of the kernel that NumPy's BLAS has chosen, and its version."""
-        try:
-            from threadpoolctl import threadpool_info
-        except ImportError:
-            return "unknown (threadpoolctl is not installed)"
-        found = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-        return ", ".join(
-            f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}"
-            for pool in found
-        )
-
-    def limits(self) -> tuple[float, float]:
-        """Return the most operations a second, and bytes a second, of several sizes.
-
-        Operations of products of float32 matrices; bytes of the matrix in products with a vector.
-        """
-        import numpy as np
-
-        def best(a: Any, b: Any, passes: int) -> float:
-            out = a @ b
-            return min(timed(lambda: np.matmul(a, b, out=out)) for _ in range(passes))
-
-        rate = bandwidth = 0.0
-        for n, k, m in [(768, 768, 128), (3072, 768, 1024), (2048, 2048, 2048)]:
-            seconds = best(np.ones((n, k), np.float32), np.ones((k, m), np.float32), 10)
-            rate = max(rate, 2 * n * k * m / seconds)
-        for megabytes in (64, 512):
-            matrix = np.ones((megabytes * 2**18 // 4096, 4096), np.float32)
-            seconds = best(matrix, np.ones(4096, np.float32), 5)
-            bandwidth = max(bandwidth, matrix.nbytes / seconds)
-        return rate, bandwidth
-
-
-def timed(function: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def take_turn(work: Callable[[Any], Any], warm: Any, given: Any, seconds: float) -> list[float]:
     """Warm up, then work again and again for so many seconds; return how long each time took."""
     work(warm)
@@ -186,67 +135,61 @@ def take_turn(work: Callable[[Any], Any], warm: Any, given: Any, seconds: float)
     return times
 
 
-def serve(kind: type, directory: Path, folder: Path, pipe: Any) -> None:
-    """Make a contestant, then answer its callers: with what a method returned, or the error."""
+def serve(make: Callable[[Path, Path], Any], directory: Path, folder: Path, pipe: Any) -> None:
+    """Make a contestant, then answer every call with what its method returned, or the error."""
     try:
-        contestant = kind(directory, folder)
+        contestant = make(directory, folder)
         pipe.send(None)
-    except Exception as error:
-        pipe.send(error)
-        return
-    while True:
-        try:
+        while True:
             method, *arguments = pipe.recv()
-        except EOFError:  # the benchmark has ended
-            return
-        try:
             if method == "turn":
                 method, *arguments = arguments
                 pipe.send(take_turn(getattr(contestant, method), *arguments))
             else:
                 pipe.send(getattr(contestant, method)(*arguments))
-        except Exception as error:
-            pipe.send(error)
+    except EOFError:  # the benchmark has ended
+        pass
+    except Exception as error:
+        pipe.send(error)
 
 
 # ---- in the process of the benchmark -------------------------------------------------------
 
-CONTESTANTS: dict[str, tuple[type, dict[str, str]]] = {
-    "npbert-numba": (Npbert, {"NPBERT_BACKEND": "numba"}),
-    "npbert-numpy": (Npbert, {"NPBERT_BACKEND": "numpy"}),
-    "torch": (Torch, {}),
-    "onnxruntime": (OnnxRuntime, {}),
-    "machine": (Machine, {}),
+CONTESTANTS: dict[str, Callable[[Path, Path], Any]] = {
+    "npbert-numba": functools.partial(Npbert, "numba"),
+    "npbert-numpy": functools.partial(Npbert, "numpy"),
+    "torch": Torch,
+    "onnxruntime": OnnxRuntime,
 }
+ALL = {**CONTESTANTS, "machine": Machine}
 
 
 class Process:
-    """A contestant in a process of its own; raises what it raised, when it is made or called."""
+    """A contestant in a process of its own: calling it calls a method there.
+
+    Raises what is raised there, when the contestant is made and when it is called.
+    """
 
     def __init__(self, name: str, directory: Path, folder: Path):
-        kind, variables = CONTESTANTS[name]
-        os.environ.update(variables)
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(
-            target=serve, args=(kind, directory, folder, theirs), daemon=True
-        )
+        arguments = (ALL[name], directory, folder, theirs)
+        self.process = context.Process(target=serve, args=arguments, daemon=True)
         self.process.start()
         theirs.close()
-        self.answer()
+        self._answer()
 
-    def answer(self) -> Any:
+    def _answer(self) -> Any:
         answer = self.pipe.recv()
+        time.sleep(REST)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
     def __call__(self, method: str, *arguments: Any) -> Any:
         self.pipe.send((method, *arguments))
-        answer = self.answer()
-        time.sleep(REST)
-        return answer
+        return self._answer()
 
     def stop(self) -> None:
-        self.process.terminate()
+        self.pipe.close()
         self.process.join()

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
-from helpers.benchmark_passes import Measured
+from helpers.benchmark_costs import Measured
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 # name -> label, marker, colour; they differ in shape and in lightness, so that grey print will do
 STYLES = {
@@ -24,56 +26,59 @@ SETTINGS = {
 }
 
 
-def draw(measured: Sequence[Measured], file: Path) -> None:
-    """Write the figure as SVG: one panel a model, in each a column of points for every size.
+def draw_roofline(measured: Sequence[Measured], limits: tuple[float, float], file: Path) -> None:
+    """Write the figure as SVG: one panel a model, in each a point for every size and contestant.
 
-    The roof is the most that the machine showed in the whole run.
+    limits: the operations and the bytes a second that the machine can do at most.
     """
-    models = list(dict.fromkeys(pass_.model for pass_ in measured))
-    rate = max(pass_.rate for pass_ in measured) / 1e9
-    bandwidth = max(pass_.bandwidth for pass_ in measured) / 1e9
-    intensities = [pass_.operations / pass_.moved for pass_ in measured]
-    left, right = min(*intensities, rate / bandwidth) / 2, 2 * max(*intensities, rate / bandwidth)
-    slowest = min(min(pass_.speeds.values()) for pass_ in measured) / 1e9
+    rate, bandwidth = limits
+    ridge = rate / bandwidth  # from here on the products are the limit, not the memory
+    intensities = [ridge, *(m.operations / m.moved for m in measured)]
+    left, right = min(intensities) / 2, max(intensities) * 2
+    slowest = min(m.rate(who) for m in measured for who in m.seconds if who in STYLES)
+    models = list(dict.fromkeys(m.model for m in measured))
+    columns = min(2, len(models))
+    rows = -(-len(models) // columns)
     with matplotlib.rc_context(SETTINGS):
-        columns = min(2, len(models))
-        rows = -(-len(models) // columns)
-        figure = Figure(figsize=(4 * columns, 2.6 * rows + 0.5), layout="constrained")
+        figure = Figure(figsize=(4 * columns, 2.6 * rows + 0.6), layout="constrained")
         panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for panel in panels.flat[len(models) :]:
             panel.set_visible(False)
         for panel, model in zip(panels.flat, models):
-            panel.set_xscale("log")
-            panel.set_yscale("log")
-            ridge = rate / bandwidth
-            panel.plot([left, ridge, right], [left * bandwidth, rate, rate], color="black", lw=1)
-            for pass_ in measured:
-                if pass_.model == model:
-                    draw_points(panel, pass_)
+            panel.loglog([left, ridge, right], [left * bandwidth / 1e9, rate / 1e9, rate / 1e9],
+                         color="black", linewidth=1)  # fmt: skip
+            for m in measured:
+                if m.model == model:
+                    draw_points(panel, m)
+            panel.set(xlim=(left, right), ylim=(slowest / 2e9, rate * 1.7 / 1e9))
             panel.set_title(model, loc="left", fontsize=10)
-            panel.set_xlim(left, right)
-            panel.set_ylim(slowest / 2, rate * 1.6)
-            panel.grid(which="major", alpha=0.3)
+            panel.grid(alpha=0.3)
+            for axis in (panel.xaxis, panel.yaxis):
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_locator(NullLocator())
+                axis.set_tick_params(labelsize=7)
         panels[0, 0].annotate(
-            f"machine: sgemm {rate:.0f} GFLOP/s, memory {bandwidth:.0f} GB/s",
-            (right, rate), (-2, 3), textcoords="offset points", ha="right", fontsize=7,
+            f"memory {bandwidth / 1e9:.0f} GB/s, sgemm {rate / 1e9:.0f} GFLOP/s",
+            (right, rate / 1e9), (-2, 3), textcoords="offset points", ha="right", fontsize=7,
         )  # fmt: skip
         figure.supxlabel("operations per byte of weights and activations", fontsize=9)
         figure.supylabel("GFLOP/s", fontsize=9)
         handles, labels = panels[0, 0].get_legend_handles_labels()
-        found = dict(zip(labels, handles))
+        found = dict(zip(labels, handles))  # every contestant once
         figure.legend(found.values(), found.keys(), loc="outside upper right", ncols=3,
                       frameon=False)  # fmt: skip
         figure.savefig(file, format="svg", metadata={"Date": None})
 
 
-def draw_points(panel: matplotlib.axes.Axes, pass_: Measured) -> None:
-    """Draw one size: its contestants above each other, the size written below the lowest."""
-    intensity = pass_.operations / pass_.moved
-    speeds = {who: pass_.speeds[who] / 1e9 for who in STYLES if who in pass_.speeds}
-    for who, speed in speeds.items():
+def draw_points(panel: Axes, m: Measured) -> None:
+    """Draw the contestants of one pass above each other, its size below the lowest."""
+    intensity = m.operations / m.moved
+    shown = [who for who in STYLES if who in m.seconds]
+    for who in shown:
         label, marker, colour = STYLES[who]
-        panel.plot(intensity, speed, marker, color=colour, markeredgecolor="black",
-                   markersize=5, label=label)  # fmt: skip
-    panel.annotate(pass_.size, (intensity, min(speeds.values())), (0, -12),
-                   textcoords="offset points", ha="center", fontsize=7)  # fmt: skip
+        panel.plot(intensity, m.rate(who) / 1e9, marker, color=colour, markeredgecolor="black",
+                   markersize=5, linestyle="", label=label)  # fmt: skip
+    lowest = min(m.rate(who) for who in shown) / 1e9
+    panel.annotate(m.size, (intensity, lowest), (0, -12), textcoords="offset points", ha="center",
+                   fontsize=7)  # fmt: skip
