@@ -1,90 +1,191 @@
-"""Times whole forward passes at the published sizes, npbert's two backends beside torch.
+"""Times whole forward passes: npbert's two backends beside torch and ONNX Runtime.
 
-    python tests/benchmark_forward.py [--models bert-base convbert-base ...] [--rounds 5]
+    python tests/benchmark_forward.py [--larger] [--markdown] [--figure FILE.svg]
+    python tests/benchmark_forward.py --texts [--markdown]
 
-Random weights, float32, as many threads as there are cores. The contestants take turns within each
-round, so that a machine that slows down slows all of them; printed is each one's median. torch and
-transformers (extra `reference`) are left out where they are not installed.
+The published base models with random weights, or checkpoint directories (`--models DIR`), float32,
+as many threads as there are cores. Every contestant lives in a process of its own; they take turns,
+so that a machine that slows down slows all of them, and what counts is each one's median. Before it
+is timed, a contestant's output must agree with that of the first. Whoever is not installed is left
+out: the extra `benchmark` brings torch and ONNX Runtime, whose models are exported here by torch.
+
+`--texts` runs 1,500 texts of many lengths through models of 6 layers, 384 wide, and takes the mean
+over each one's tokens: npbert without padding (`encode_texts`), torch in sorted batches of 32,
+padded, which changes what ConvBERT and MobileBERT answer.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import random
 import statistics
-import time
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
 
-import numpy as np
+from helpers.benchmark_contestants import CONTESTANTS, Process
+from helpers.benchmark_costs import Measured, cost_of_pass
+from helpers.benchmark_machine import count_cores, list_versions, name_processor
+from helpers.benchmark_tables import print_passes, print_texts
 
-import npbert
-
-SIZES = [(1, 16), (1, 128), (8, 128)]
+# Set for the sake of old builds of OpenBLAS, they can halve the speed of a current one.
+MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+SIZES = ["1x16", "1x128", "8x128"]
+LARGER = ["1x512", "32x128"]
 MODELS = {  # the defaults of a family's config are those of its published base model
     "bert-base": "Bert",
     "convbert-base": "ConvBert",
     "mobilebert": "MobileBert",
     "squeezebert": "SqueezeBert",
 }
+SMALL = {  # what reads the texts of `--texts`
+    model: dict(num_hidden_layers=6, hidden_size=384, num_attention_heads=12) | others
+    for model, others in {
+        "bert-base": dict(intermediate_size=1536),
+        "convbert-base": dict(intermediate_size=1536, embedding_size=384),
+        "mobilebert": dict(intermediate_size=768, intra_bottleneck_size=192),
+        "squeezebert": dict(intermediate_size=1536, embedding_size=384),
+    }.items()
+}
+TOLERANCE = 1e-4  # of the largest value: between the outputs of two contestants
+TURN = 0.15  # seconds; a pass that takes longer runs once a turn
 
 
-def torch_contestant(family):
-    try:
-        import torch
-        import transformers
-    except ImportError:
-        return None
-    config = getattr(transformers, f"{family}Config")()
-    config._attn_implementation = "eager"
-    model = getattr(transformers, f"{family}Model")(config).eval()
+def checkpoint_of(model: str, folder: Path, **options: Any) -> Path:
+    """Return the directory of a model; one of MODELS is made in `folder`, of random weights."""
+    if model not in MODELS:
+        return Path(model)
+    if not (folder / model).exists():
+        import npbert
 
-    def run(ids):
-        with torch.no_grad():
-            return model(torch.from_numpy(ids))
-
-    return run
+        config = getattr(npbert, f"{MODELS[model]}Config")(**options)
+        getattr(npbert, f"{MODELS[model]}Model")(config).save_pretrained(folder / model)
+    return folder / model
 
 
-def npbert_contestant(model, backend):
-    def run(ids):
-        npbert.set_backend(backend)
-        return model(ids)
-
-    return run
-
-
-def contestants_of(family):
-    model = getattr(npbert, f"{family}Model")(getattr(npbert, f"{family}Config")())
-    contestants = {
-        "npbert, numpy": npbert_contestant(model, "numpy"),
-        "npbert, numba": npbert_contestant(model, "numba"),
-        "torch, eager": torch_contestant(family),
-    }
-    return {name: run for name, run in contestants.items() if run}
+def start(names: list[str], directory: Path, folder: Path) -> dict[str, Process]:
+    """Return those of the contestants that are installed, each with the model of a directory."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = Process(name, directory, folder)
+        except ImportError as error:
+            report(f"{name} is left out: {error}")
+    return found
 
 
-def median_milliseconds(contestants, ids, rounds):
-    """Return {name of the contestant: its median}."""
+def check_agreement(outputs: dict[str, Any]) -> None:
+    """Stop where a contestant computes something else than the first one."""
+    (first, wanted), *others = outputs.items()
+    for name, output in others:
+        worst = abs(output - wanted).max() / abs(wanted).max()
+        if not worst <= TOLERANCE:
+            sys.exit(f"{name} differs from {first} by {worst:.1e} of the largest value")
+
+
+def take_turns(
+    contestants: dict[str, Process], method: str, warm: Any, given: Any, rounds: int
+) -> dict[str, float]:
+    """Return the median of the seconds that each one takes for `method(given)`."""
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for turn in range(rounds + 1):
-        for name, run in contestants.items():
-            start = time.perf_counter()
-            run(ids)
-            if turn:  # the first round warms up: compiling, allocating
-                seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) * 1e3 for name, times in seconds.items()}
+    for _ in range(rounds):
+        for name, contestant in contestants.items():
+            seconds[name] += contestant("turn", method, warm, given, TURN)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def report(text: str) -> None:
+    """Say how far the benchmark is, beside what it prints at its end."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def compare_passes(
+    given: argparse.Namespace, machine: Process, folder: Path
+) -> tuple[list[Measured], tuple[float, float]]:
+    """Return every model's passes at every size, and the most that the machine did in between."""
+    import numpy as np
+
+    from npbert.auto import AutoConfig, class_for
+
+    measured, limits = [], []
+    for model in given.models:
+        directory = checkpoint_of(model, folder)
+        config, model_class = AutoConfig.from_pretrained(directory), class_for(directory, "Model")
+        contestants = start(given.contestants, directory, folder)
+        for size in given.sizes:
+            B, T = map(int, size.split("x"))
+            ids = np.random.default_rng(0).integers(0, config.vocab_size, (B, T))
+            check_agreement({name: run("forward", ids) for name, run in contestants.items()})
+            limits.append(machine("limits"))
+            seconds = take_turns(contestants, "forward", ids, ids, given.rounds)
+            cost = cost_of_pass(model_class, config, B, T)
+            measured.append(Measured(directory.name, f"{B} x {T}", *cost, seconds))
+            times = ", ".join(f"{name} {1e3 * time:.1f} ms" for name, time in seconds.items())
+            report(f"{directory.name} {B} x {T}: {times}")
+        for contestant in contestants.values():
+            contestant.stop()
+    rates, bandwidths = zip(*limits)
+    return measured, (max(rates), max(bandwidths))
+
+
+def draw_texts() -> list[list[int]]:
+    """Return the ids of 1,500 texts of 4 to 128 word pieces, 30 on average."""
+    draw = random.Random(0)
+    lengths = [min(128, 4 + round(draw.gammavariate(2.2, 12))) for _ in range(1500)]
+    return [[draw.randrange(1000, 30000) for _ in range(length)] for length in lengths]
+
+
+def compare_texts(given: argparse.Namespace, rows: list[list[int]], folder: Path) -> Any:
+    """Return for every family the median of the seconds that each contestant takes."""
+    names = [name for name in given.contestants if name != "onnxruntime"]
+    found = {}
+    for model, options in SMALL.items():
+        directory = checkpoint_of(model, folder / "small", **options)
+        contestants = start(names, directory, folder)
+        # One text in twenty warms up.
+        seconds = take_turns(contestants, "pool_texts", rows[::20], rows, given.rounds)
+        found[MODELS[model]] = seconds
+        times = ", ".join(f"{name} {time:.2f} s" for name, time in seconds.items())
+        report(f"{MODELS[model]}: {times}")
+        for contestant in contestants.values():
+            contestant.stop()
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", metavar="MODEL", default=list(MODELS),
+                        help=f"{', '.join(MODELS)}, or checkpoint directories")  # fmt: skip
+    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--sizes", nargs="+", metavar="BxT", default=SIZES)
+    parser.add_argument("--larger", action="store_true", help=f"{' and '.join(LARGER)}, too")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
+    parser.add_argument("--texts", action="store_true", help="texts of many lengths instead")
+    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    parser.add_argument("--figure", type=Path, metavar="FILE.svg", help="draw the passes")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where models that are made stay")
     given = parser.parse_args()
-    for name in given.models:
-        contestants = contestants_of(MODELS[name])
-        for size in SIZES:
-            ids = np.random.default_rng(0).integers(0, 30522, size)
-            medians = median_milliseconds(contestants, ids, given.rounds)
-            row = "   ".join(f"{who} {median:7.1f}" for who, median in medians.items())
-            print(f"{name:13}  {size[0]} x {size[1]:3}, ms:   {row}", flush=True)
+    given.sizes = given.sizes + LARGER * given.larger
+
+    removed = [f"{name}={os.environ.pop(name)}" for name in MISLEADING if name in os.environ]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = given.keep or Path(temporary)
+        machine = Process("machine", folder, folder)
+        kernel = machine("kernel") + "".join(f" ({variable} removed)" for variable in removed)
+        print(f"{name_processor()}, {count_cores()} cores. {list_versions()}.")
+        print(f"NumPy's BLAS: {kernel}.", flush=True)
+        if given.texts:
+            rows = draw_texts()
+            print_texts(compare_texts(given, rows, folder), sum(map(len, rows)), given.markdown)
+            return
+        measured, limits = compare_passes(given, machine, folder)
+    print_passes(measured, limits, given.markdown)
+    if given.figure:
+        from helpers.benchmark_figure import draw_roofline
+
+        draw_roofline(measured, limits, given.figure)
 
 
 if __name__ == "__main__":
