@@ -17,6 +17,7 @@ import numpy as np
 from npbert.compiled.backend import operation
 
 
+@operation()  # its twin: npbert/compiled/ops.py
 def linear(x, p):  # [..., I] -> [..., O]
     """Map every vector of x by a matrix and a bias: x Wᵀ + b, weight [O, I] as stored, bias [O]."""
     return x @ p.weight.T + p.bias

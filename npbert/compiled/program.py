@@ -8,8 +8,9 @@ call, with all threads inside. The weights are read where they lie, in the check
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Program:
     """
 
     def __init__(self, width: int):
-        self.rows, self.eps = [], []
+        self.rows: list[list[int]] = []
         self.widths: list[int] = [0, 0]  # of the buffers; the first two are the rows themselves
         self.width = width  # of what enters
         self.scratch = [0, PANEL * steps.BLOCK]  # numbers that a thread needs for itself: for each token, and beside
@@ -193,8 +194,8 @@ class Program:
             places += [channels.buffer, channels.width, channels.first]
         addresses = [self._address(array) for array in (weight, bias, scale, shift)]
         fields = [kind, 0, *places, *addresses, rows, terms, groups, *strides, activation, combine]
-        self.rows.append([*fields, heads])
-        self.eps.append(eps)
+        epsilon = np.array([eps], np.float32)
+        self.rows.append([*fields, heads, self._address(epsilon)])
 
     def _address(self, array: np.ndarray | None) -> int:
         if array is None:
@@ -207,7 +208,6 @@ class Program:
     def finished(self) -> Program:
         """Return the program itself, its steps as arrays."""
         self.table = np.array(self.rows, np.int64).reshape(-1, FIELDS)
-        self.epsilons = np.array(self.eps)
         return self
 
     def run(
@@ -219,14 +219,12 @@ class Program:
         """
         x = np.ascontiguousarray(x)
         out = np.empty((len(x), width), np.float32)
-        first = start = 0
-        for i in range(len(lengths)):  # whole texts, until there are CHUNK tokens
-            tokens = sum(lengths[first : i + 1])
-            if i + 1 == len(lengths) or tokens + lengths[i + 1] > CHUNK:
-                chunk = slice(start, start + tokens)
-                bias = None if mask_bias is None else np.ascontiguousarray(mask_bias[chunk])
-                self._run(x[chunk], out[chunk], lengths[first : i + 1], bias)
-                first, start = i + 1, start + tokens
+        start = 0
+        for some in in_chunks(lengths):
+            chunk = slice(start, start + sum(some))
+            bias = None if mask_bias is None else np.ascontiguousarray(mask_bias[chunk])
+            self._run(x[chunk], out[chunk], some, bias)
+            start = chunk.stop
         return out
 
     def _run(
@@ -246,10 +244,11 @@ class Program:
         texts[:, 1] = lengths
         texts[:, 0] = np.cumsum(texts[:, 1]) - texts[:, 1]
         counters = np.zeros(len(self.table) + 1, np.int64)
-        kept = (x, out, memory, bias, counters)
+        kept = (x, out, memory, bias, places, texts, counters)
         together(
-            steps.run, threads, kept, self.table, self.epsilons, buffers, texts, len(x),
-            0 if bias is None else address(bias), places[len(sizes) :], address(counters),
+            steps.run, threads, kept, address(self.table), len(self.table), address(buffers),
+            address(texts), len(texts), len(x), 0 if bias is None else address(bias),
+            address(places[len(sizes) :]), address(counters),
         )  # fmt: skip
 
 
@@ -258,46 +257,80 @@ def address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
 
+def in_chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yield the lengths of texts that run together: until there are CHUNK tokens."""
+    some: list[int] = []
+    for length in lengths:
+        if some and sum(some) + length > CHUNK:
+            yield some
+            some = []
+        some.append(length)
+    if some:
+        yield some
+
+
 # ---- what the twins of the families' layers have in common ---------------------------------
 
 
-def layers(
-    write: Callable[[Program, Channels, Any, Any], Channels], x: np.ndarray, p: Any, config: Any,
-    inputs: Any,
-) -> Any:
+Writer = Callable[[Program, Channels, Any, Any], Channels]
+_programs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # of each node of parameters
+
+
+def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> Any:
     """Run all layers of an encoder at once; NotImplemented where the definition has to.
 
     write: adds the steps of all layers to a program and returns where the result is.
     """
     bias = inputs.mask_bias
-    if inputs.every_layer or x.dtype != np.float32 or bias.shape[1:3] != (1, 1):
-        return NotImplemented
-    program = prepared(write, x.shape[-1], p, config)
-    if program is None:
+    if inputs.every_layer or bias.shape[1:3] != (1, 1):
         return NotImplemented
     B, T, D = x.shape
     lengths = [run.length for run in current_runs() for _ in range(run.texts)] or [T] * B
     masked = np.broadcast_to(bias[:, 0, 0], (B, T)).reshape(-1) if bias.any() else None
-    out = program.run(x.reshape(-1, D), program.widths[1], lengths, masked)
-    return iter([(out.reshape(B, T, -1), None)])
+    out = compute(write, x.reshape(-1, D), p, config, lengths, masked)
+    return NotImplemented if out is None else iter([(out.reshape(B, T, -1), None)])
 
 
-def prepared(write: Any, width: int, p: Any, config: Any) -> Program | None:
-    """Return the program of an encoder's layers, None where they are not covered.
+def linear(x: np.ndarray, p: Any) -> Any:
+    """Map rows [..., I] by a matrix and a bias; NotImplemented where the definition has to."""
+    rows = x.reshape(-1, x.shape[-1])
+    lengths = [CHUNK] * (len(rows) // CHUNK) + [len(rows) % CHUNK] * (len(rows) % CHUNK > 0)
+    out = compute(write_linear, rows, p, None, lengths)
+    return NotImplemented if out is None else out.reshape(*x.shape[:-1], -1)
 
-    It is kept beside the parameters until one of them is replaced by another array.
+
+def write_linear(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
+    """Write the one step of a linear map."""
+    out = steps.buffer(len(p.weight))
+    steps.linear(x, p, out)
+    steps.wait()
+    return out
+
+
+def compute(
+    write: Writer,
+    rows: np.ndarray,
+    p: Any,
+    config: Any,
+    lengths: Sequence[int],
+    mask_bias: np.ndarray | None = None,
+) -> np.ndarray | None:
+    """Run the program of some parameters on rows of tokens, None where it does not cover them.
+
+    The program is kept until an array is put in another's place in the tree of parameters.
     """
-    key = (write, type(p).changes)
-    kept = vars(p).get("_program")
-    if kept and kept[0] == key:
-        return kept[1]
-    program: Program | None = Program(width)
-    try:
-        source = program.enter()
-        program.wait()
-        program.leave(write(program, source, p, config))
-        program.finished()
-    except NotCovered:
-        program = None
-    vars(p)["_program"] = key, program
-    return program
+    if rows.dtype != np.float32 or rows.size == 0:
+        return None
+    key = write, rows.shape[1], type(p).changes
+    known, program = _programs.get(p, (None, None))
+    if known != key:
+        try:
+            program = Program(rows.shape[1])
+            source = program.enter()
+            program.wait()
+            program.leave(write(program, source, p, config))
+            program.finished()
+        except NotCovered:
+            program = None
+        _programs[p] = key, program
+    return None if program is None else program.run(rows, program.widths[1], lengths, mask_bias)

@@ -13,16 +13,18 @@ import os
 
 import numpy as np
 
-from npbert.compiled.threads import compile_loops
+from npbert.compiled.threads import compile_loops, compile_part
 from npbert.compiled.vectors import (
     LANES,
     PANEL,
     ROOM,
     VECTOR_BYTES,
     absolute,
+    breathe,
     count_up,
     counted,
     fma,
+    integer,
     larger,
     load,
     number_at,
@@ -38,7 +40,7 @@ from npbert.compiled.vectors import (
 
 # ---- the fields of a step ------------------------------------------------------------------
 
-FIELDS = 24
+FIELDS = 25
 (
     KIND,  # which step: one of the kinds below
     WAIT,  # whether all threads wait for each other after it
@@ -50,6 +52,7 @@ FIELDS = 24
     ROW_STEP, COLUMN_STEP, GROUP_STEP,  # of its matrix, in bytes
     ACTIVATION, COMBINE,  # what follows a product
     HEADS,
+    EPS,  # address of a number
 ) = range(FIELDS)  # fmt: skip
 ENTER, LEAVE, PRODUCT, NORM, ATTENTION, DEPTHWISE, DYNAMIC = range(7)  # KIND
 NO_ACTIVATION, GELU, RELU = range(3)  # ACTIVATION
@@ -59,7 +62,8 @@ KEYS, VALUES, FILTERS = SOURCE_FIRST, OTHER_FIRST, OTHER_FIRST
 ROW_BYTES = 4 * PANEL  # of one channel in a panel
 BLOCK = 24  # rows of a matrix that one thread takes at a time
 NEAR = 2**20  # bytes of panels that stay in a core's own cache while the matrix passes by
-SPINS = 4000  # so often a thread looks before it sleeps
+LOOKS = 2000  # so often a thread looks, for some 0.1 ms, before it sleeps
+PAUSE = 50 if os.name == "posix" else 1  # microseconds, or else milliseconds
 
 wide_tile, wide_rest, wide_row = tile(ROOM // 2, 2), tile(3, 2), tile(1, 2)
 thin_tile, thin_rest, thin_row = tile(ROOM, 1), tile(4, 1), tile(1, 1)
@@ -74,7 +78,7 @@ ROUNDING = np.float32(1.5 * 2**23)  # added and taken away again, it rounds to a
 LOWEST = np.float32(-87)  # e to this and to less: the smallest numbers without loss of digits
 
 
-@compile_loops
+@compile_part
 def exponential(x):
     """e^x for x <= 0, and 0 below -87: a power of 2 from its bits, times Taylor's series."""
     rounding = splat(ROUNDING)
@@ -92,7 +96,7 @@ def exponential(x):
     return where_less(x, splat(LOWEST), splat(np.float32(0)), power)
 
 
-@compile_loops
+@compile_part
 def normal_gelu(x):
     """x times the normal distribution's share below x: the twin of `gelu`, vector by vector."""
     z = absolute(x) * splat(np.float32(0.70710678))
@@ -118,7 +122,7 @@ def normal_gelu(x):
 # ---- products ------------------------------------------------------------------------------
 
 
-@compile_loops
+@compile_part
 def multiply(weight, row_step, column_step, panel, terms, out, rows, halves):
     """Multiply rows of a matrix by a panel, or by the first half of its tokens."""
     r = 0
@@ -144,97 +148,92 @@ def multiply(weight, row_step, column_step, panel, terms, out, rows, halves):
             r += 1
 
 
-@compile_loops
-def product(part, parts, step, buffers, panels, last_halves, scratch):
-    """Multiply a matrix, or one for each group of channels, by all panels, and finish the rows."""
-    terms, groups = step[TERMS], step[GROUPS]
-    rows_of_group = step[ROWS]
+@compile_part
+def product(item, step, buffers, panels, last_halves, scratch):
+    """Multiply a block of rows of a matrix by the panels of a group, and finish the rows."""
+    terms, rows_of_group = integer(step, TERMS), integer(step, ROWS)
     blocks = (rows_of_group + BLOCK - 1) // BLOCK
-    first = part * groups * blocks // parts
-    last = (part + 1) * groups * blocks // parts
-    near = max(1, NEAR // (terms * ROW_BYTES))
-    for p0 in range(0, panels, near):
-        for block in range(first, last):
-            group, start = block // blocks, block % blocks * BLOCK
-            rows = min(BLOCK, rows_of_group - start)
-            weight = step[WEIGHT] + group * step[GROUP_STEP] + start * step[ROW_STEP]
-            channel = group * rows_of_group + start
-            for p in range(p0, min(p0 + near, panels)):
-                halves = last_halves if p == panels - 1 else 2
-                x = row(buffers, step[SOURCE], step[SOURCE_CHANNELS], p,
-                        step[SOURCE_FIRST] + group * terms)  # fmt: skip
-                out = row(buffers, step[TARGET], step[TARGET_CHANNELS], p,
-                          step[TARGET_FIRST] + channel)  # fmt: skip
-                multiply(
-                    weight, step[ROW_STEP], step[COLUMN_STEP], x, terms, scratch, rows, halves
-                )
-                other = 0
-                if step[COMBINE] != NOTHING:
-                    other = row(buffers, step[OTHER], step[OTHER_CHANNELS], p,
-                                step[OTHER_FIRST] + channel)  # fmt: skip
-                finish(step, channel, scratch, other, out, rows, halves)
+    near = near_panels(terms)
+    first = item // (integer(step, GROUPS) * blocks) * near
+    block = item % (integer(step, GROUPS) * blocks)
+    group, start = block // blocks, block % blocks * BLOCK
+    rows, channel = min(BLOCK, rows_of_group - start), group * rows_of_group + start
+    row_step, column_step = integer(step, ROW_STEP), integer(step, COLUMN_STEP)
+    weight = integer(step, WEIGHT) + group * integer(step, GROUP_STEP) + start * row_step
+    for p in range(first, min(first + near, panels)):
+        halves = last_halves if p == panels - 1 else 2
+        x = row(buffers, step, SOURCE, p, group * terms)
+        multiply(weight, row_step, column_step, x, terms, scratch, rows, halves)
+        other, out = row(buffers, step, OTHER, p, channel), row(buffers, step, TARGET, p, channel)
+        finish(step, channel, scratch, other, out, rows, halves)
 
 
-@compile_loops
-def row(buffers, buffer, channels, panel, channel):
-    """Return the address of a channel in a panel of a buffer."""
-    return buffers[buffer] + (panel * channels + channel) * ROW_BYTES
+@compile_part
+def near_panels(terms):
+    """Return how many panels with so many channels stay in a core's own cache."""
+    return max(1, NEAR // (terms * ROW_BYTES))
 
 
-@compile_loops
+@compile_part
+def row(buffers, step, which, panel, channel):
+    """Return the address of a channel in a panel of the SOURCE, the OTHER or the TARGET."""
+    place = panel * integer(step, which + 1) + integer(step, which + 2) + channel
+    return integer(buffers, integer(step, which)) + place * ROW_BYTES
+
+
+@compile_part
 def finish(step, channel, sums, other, out, rows, halves):
     """Add the bias, apply the activation, combine with another array, scale and shift."""
-    bias = step[BIAS] + 4 * channel
+    bias = integer(step, BIAS) + 4 * channel
     for r in range(rows):
-        constant = splat(number_at(bias + 4 * r)) if step[BIAS] else splat(np.float32(0))
+        constant = splat(number_at(bias + 4 * r)) if integer(step, BIAS) else splat(np.float32(0))
         for h in range(halves):
             place = r * ROW_BYTES + h * VECTOR_BYTES
             y = load(sums + place) + constant
-            if step[ACTIVATION] == GELU:
+            if integer(step, ACTIVATION) == GELU:
                 y = normal_gelu(y)
-            elif step[ACTIVATION] == RELU:
+            elif integer(step, ACTIVATION) == RELU:
                 y = where_less(y, splat(np.float32(0)), splat(np.float32(0)), y)
-            if step[COMBINE] == ADD:
+            if integer(step, COMBINE) == ADD:
                 y = y + load(other + place)
-            elif step[COMBINE] == MULTIPLY:
+            elif integer(step, COMBINE) == MULTIPLY:
                 y = y * load(other + place)
-            if step[SCALE]:
-                scale = splat(number_at(step[SCALE] + 4 * (channel + r)))
-                y = fma(y, scale, splat(number_at(step[SHIFT] + 4 * (channel + r))))
+            if integer(step, SCALE):
+                scale = splat(number_at(integer(step, SCALE) + 4 * (channel + r)))
+                y = fma(y, scale, splat(number_at(integer(step, SHIFT) + 4 * (channel + r))))
             store(out + place, y)
 
 
 # ---- norms ---------------------------------------------------------------------------------
 
 
-@compile_loops
-def norm(part, parts, step, eps, buffers, panels, last_halves):
-    """Layer normalization over the channels of each token."""
-    D = step[ROWS]
-    vectors = 2 * (panels - 1) + last_halves
+@compile_part
+def norm(item, step, buffers):
+    """Layer normalization over the channels of each of 16 tokens."""
+    D = integer(step, ROWS)
     width, one = splat(np.float32(D)), splat(np.float32(1))
-    for v in range(part * vectors // parts, (part + 1) * vectors // parts):
-        x = row(buffers, step[SOURCE], D, v // 2, 0) + v % 2 * VECTOR_BYTES
-        out = row(buffers, step[TARGET], D, v // 2, 0) + v % 2 * VECTOR_BYTES
-        total = splat(np.float32(0))
-        for d in range(D):
-            total = total + load(x + d * ROW_BYTES)
-        mean = total / width
-        squares = splat(np.float32(0))
-        for d in range(D):
-            centred = load(x + d * ROW_BYTES) - mean
-            squares = fma(centred, centred, squares)
-        inverse = one / root(squares / width + splat(np.float32(eps)))
-        for d in range(D):
-            y = (load(x + d * ROW_BYTES) - mean) * inverse
-            scale, shift = number_at(step[SCALE] + 4 * d), number_at(step[SHIFT] + 4 * d)
-            store(out + d * ROW_BYTES, fma(y, splat(scale), splat(shift)))
+    half = item % 2 * VECTOR_BYTES
+    x = row(buffers, step, SOURCE, item // 2, 0) + half
+    out = row(buffers, step, TARGET, item // 2, 0) + half
+    total = splat(np.float32(0))
+    for d in range(D):
+        total = total + load(x + d * ROW_BYTES)
+    mean = total / width
+    squares = splat(np.float32(0))
+    for d in range(D):
+        centred = load(x + d * ROW_BYTES) - mean
+        squares = fma(centred, centred, squares)
+    inverse = one / root(squares / width + splat(number_at(integer(step, EPS))))
+    for d in range(D):
+        y = (load(x + d * ROW_BYTES) - mean) * inverse
+        scale, shift = number_at(integer(step, SCALE) + 4 * d), number_at(integer(step, SHIFT) + 4 * d)
+        store(out + d * ROW_BYTES, fma(y, splat(scale), splat(shift)))
 
 
 # ---- tokens of one text --------------------------------------------------------------------
 
 
-@compile_loops
+@compile_part
 def take(buffer, channels, channel, start, length, out):
     """Copy the numbers of one channel for the tokens of a text to one place."""
     t = 0
@@ -253,7 +252,7 @@ def take(buffer, channels, channel, start, length, out):
         t += n
 
 
-@compile_loops
+@compile_part
 def put(buffer, channels, channel, start, length, numbers):
     """Copy numbers to one channel of the tokens of a text: the inverse of `take`."""
     t = 0
@@ -272,50 +271,46 @@ def put(buffer, channels, channel, start, length, numbers):
         t += n
 
 
-@compile_loops
-def attention(step, claims, buffers, texts, mask_bias, scratch):
+@compile_part
+def attention(item, step, buffers, texts, mask_bias, scratch):
     """Attention of every text and head; threads take them one by one.
 
     The keys are channels of SOURCE after the queries, the values after the keys.
     """
-    H, D = step[HEADS], step[ROWS]
+    H, D = integer(step, HEADS), integer(step, ROWS)
     S = D // H
     factor = np.float32(1 / np.sqrt(np.float64(S)))
-    queries, keys, values = buffers[step[SOURCE]], buffers[step[SOURCE]], buffers[step[SOURCE]]
-    while True:
-        item = count_up(claims)
-        if item >= len(texts) * H:
-            return
-        start, T = texts[item // H, 0], texts[item // H, 1]
-        head = item % H * S
-        row_bytes = 4 * ((T + PANEL - 1) // PANEL * PANEL)
-        key = scratch
-        value = key + S * row_bytes
-        query = value + S * row_bytes
-        score = query + S * ROW_BYTES
-        context = score + T * ROW_BYTES
-        channels = step[SOURCE_CHANNELS]
+    queries, keys, values = integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, SOURCE))
+    start, T = integer(texts, 2 * (item // H)), integer(texts, 2 * (item // H) + 1)
+    head = item % H * S
+    row_bytes = 4 * ((T + PANEL - 1) // PANEL * PANEL)
+    key = scratch
+    value = key + S * row_bytes
+    query = value + S * row_bytes
+    score = query + S * ROW_BYTES
+    context = score + T * ROW_BYTES
+    channels = integer(step, SOURCE_CHANNELS)
+    for s in range(S):
+        take(keys, channels, D + head + s, start, T, key + s * row_bytes)
+        take(values, channels, 2 * D + head + s, start, T, value + s * row_bytes)
+    for t in range(0, T, PANEL):
+        n = min(PANEL, T - t)
+        halves = 1 if n <= LANES else 2
         for s in range(S):
-            take(keys, channels, D + head + s, start, T, key + s * row_bytes)
-            take(values, channels, 2 * D + head + s, start, T, value + s * row_bytes)
-        for t in range(0, T, PANEL):
-            n = min(PANEL, T - t)
-            halves = 1 if n <= LANES else 2
-            for s in range(S):
-                place = query + s * ROW_BYTES
-                take(queries, channels, head + s, start + t, n, place)
-                for h in range(halves):
-                    at = place + h * VECTOR_BYTES
-                    store(at, load(at) * splat(factor))
-            multiply(key, 4, row_bytes, query, S, score, T, halves)
-            weigh(score, mask_bias + 4 * start if mask_bias else 0, T, halves)
-            multiply(value, row_bytes, 4, score, T, context, S, halves)
-            for s in range(S):
-                put(buffers[step[TARGET]], step[TARGET_CHANNELS], step[TARGET_FIRST] + head + s,
-                    start + t, n, context + s * ROW_BYTES)  # fmt: skip
+            place = query + s * ROW_BYTES
+            take(queries, channels, head + s, start + t, n, place)
+            for h in range(halves):
+                at = place + h * VECTOR_BYTES
+                store(at, load(at) * splat(factor))
+        multiply(key, 4, row_bytes, query, S, score, T, halves)
+        weigh(score, mask_bias + 4 * start if mask_bias else 0, T, halves)
+        multiply(value, row_bytes, 4, score, T, context, S, halves)
+        for s in range(S):
+            put(integer(buffers, integer(step, TARGET)), integer(step, TARGET_CHANNELS), integer(step, TARGET_FIRST) + head + s,
+                start + t, n, context + s * ROW_BYTES)  # fmt: skip
 
 
-@compile_loops
+@compile_part
 def weigh(score, mask_bias, terms, halves):
     """Softmax over the rows of a panel, after the mask bias of each row was added."""
     for h in range(halves):
@@ -337,7 +332,7 @@ def weigh(score, mask_bias, terms, halves):
             store(column + k * ROW_BYTES, load(column + k * ROW_BYTES) * share)
 
 
-@compile_loops
+@compile_part
 def padded(buffer, channels, channel, start, length, K, out):
     """Copy a channel of a text to one place, with the zeros that stand past both ends."""
     for k in range(K // 2):
@@ -347,133 +342,147 @@ def padded(buffer, channels, channel, start, length, K, out):
         put_number(out + 4 * (K // 2 + length + k), np.float32(0))
 
 
-@compile_loops
-def depthwise(step, claims, buffers, texts, scratch):
+@compile_part
+def depthwise(item, step, buffers, texts, scratch):
     """Convolve each channel over the text; threads take texts and 32 channels at a time."""
-    D, K = step[ROWS], step[TERMS]
+    D, K = integer(step, ROWS), integer(step, TERMS)
     blocks = (D + PANEL - 1) // PANEL
-    while True:
-        item = count_up(claims)
-        if item >= len(texts) * blocks:
-            return
-        start, T = texts[item // blocks, 0], texts[item // blocks, 1]
-        out = scratch + 4 * (T + 2 * K + 2 * PANEL)
-        for d in range(item % blocks * PANEL, min((item % blocks + 1) * PANEL, D)):
-            padded(buffers[step[SOURCE]], D, d, start, T, K, scratch)
-            for t in range(0, T, LANES):
-                y = splat(np.float32(0))
-                for k in range(K):
-                    tap = splat(number_at(step[WEIGHT] + 4 * (d * K + k)))
-                    y = fma(tap, load(scratch + 4 * (t + k)), y)
-                store(out + 4 * t, y)
-            put(buffers[step[TARGET]], D, d, start, T, out)
-
-
-@compile_loops
-def dynamic(step, claims, buffers, texts, scratch):
-    """Softmax the scores of the filters, and mix each token's neighbours; by text and head."""
-    H, K, S = step[HEADS], step[TERMS], step[ROWS] // step[HEADS]
-    while True:
-        item = count_up(claims)
-        if item >= len(texts) * H:
-            return
-        start, T, head = texts[item // H, 0], texts[item // H, 1], item % H
-        row_bytes = 4 * (T + PANEL)
-        near = scratch + K * row_bytes
-        out = near + row_bytes + 8 * K
-        for k in range(K):
-            take(buffers[step[OTHER]], step[OTHER_CHANNELS], head * K + k, start, T,
-                 scratch + k * row_bytes)  # fmt: skip
+    start, T = integer(texts, 2 * (item // blocks)), integer(texts, 2 * (item // blocks) + 1)
+    out = scratch + 4 * (T + 2 * K + 2 * PANEL)
+    for d in range(item % blocks * PANEL, min((item % blocks + 1) * PANEL, D)):
+        padded(integer(buffers, integer(step, SOURCE)), D, d, start, T, K, scratch)
         for t in range(0, T, LANES):
-            filters = scratch + 4 * t
-            highest = load(filters)
-            for k in range(1, K):
-                highest = larger(load(filters + k * row_bytes), highest)
-            total = splat(np.float32(0))
+            y = splat(np.float32(0))
             for k in range(K):
-                y = exponential(load(filters + k * row_bytes) - highest)
-                store(filters + k * row_bytes, y)
-                total = total + y
-            share = splat(np.float32(1)) / total
+                tap = splat(number_at(integer(step, WEIGHT) + 4 * (d * K + k)))
+                y = fma(tap, load(scratch + 4 * (t + k)), y)
+            store(out + 4 * t, y)
+        put(integer(buffers, integer(step, TARGET)), D, d, start, T, out)
+
+
+@compile_part
+def dynamic(item, step, buffers, texts, scratch):
+    """Softmax the scores of the filters, and mix each token's neighbours; by text and head."""
+    H, K, S = integer(step, HEADS), integer(step, TERMS), integer(step, ROWS) // integer(step, HEADS)
+    start, T, head = integer(texts, 2 * (item // H)), integer(texts, 2 * (item // H) + 1), item % H
+    row_bytes = 4 * (T + PANEL)
+    near = scratch + K * row_bytes
+    out = near + row_bytes + 8 * K
+    for k in range(K):
+        take(integer(buffers, integer(step, OTHER)), integer(step, OTHER_CHANNELS), head * K + k, start, T,
+             scratch + k * row_bytes)  # fmt: skip
+    for t in range(0, T, LANES):
+        filters = scratch + 4 * t
+        highest = load(filters)
+        for k in range(1, K):
+            highest = larger(load(filters + k * row_bytes), highest)
+        total = splat(np.float32(0))
+        for k in range(K):
+            y = exponential(load(filters + k * row_bytes) - highest)
+            store(filters + k * row_bytes, y)
+            total = total + y
+        share = splat(np.float32(1)) / total
+        for k in range(K):
+            store(filters + k * row_bytes, load(filters + k * row_bytes) * share)
+    for s in range(head * S, (head + 1) * S):
+        padded(integer(buffers, integer(step, SOURCE)), integer(step, SOURCE_CHANNELS), integer(step, SOURCE_FIRST) + s,
+               start, T, K, near)  # fmt: skip
+        for t in range(0, T, LANES):
+            y = splat(np.float32(0))
             for k in range(K):
-                store(filters + k * row_bytes, load(filters + k * row_bytes) * share)
-        for s in range(head * S, (head + 1) * S):
-            padded(buffers[step[SOURCE]], step[SOURCE_CHANNELS], step[SOURCE_FIRST] + s,
-                   start, T, K, near)  # fmt: skip
-            for t in range(0, T, LANES):
-                y = splat(np.float32(0))
-                for k in range(K):
-                    y = fma(load(scratch + k * row_bytes + 4 * t), load(near + 4 * (t + k)), y)
-                store(out + 4 * t, y)
-            put(buffers[step[TARGET]], step[TARGET_CHANNELS], step[TARGET_FIRST] + s, start, T, out)
+                y = fma(load(scratch + k * row_bytes + 4 * t), load(near + 4 * (t + k)), y)
+            store(out + 4 * t, y)
+        put(integer(buffers, integer(step, TARGET)), integer(step, TARGET_CHANNELS), integer(step, TARGET_FIRST) + s, start, T, out)
 
 
 # ---- rows of tokens and panels -------------------------------------------------------------
 
 
-@compile_loops
-def enter(part, parts, step, buffers, tokens):
-    """Turn rows of tokens, [tokens, channels], into panels; zeros stand where no token is."""
-    D = step[ROWS]
-    panels = (tokens + PANEL - 1) // PANEL
-    first, last = part * D // parts, (part + 1) * D // parts
-    for n in range(panels * PANEL):
-        panel = row(buffers, step[TARGET], D, n // PANEL, 0) + 4 * (n % PANEL)
-        source = buffers[step[SOURCE]] + 4 * n * D
-        for d in range(first, last):
-            number = number_at(source + 4 * d) if n < tokens else np.float32(0)
-            put_number(panel + d * ROW_BYTES, number)
-
-
-@compile_loops
-def leave(part, parts, step, buffers, tokens):
-    """Turn panels into rows of tokens: the inverse of `enter`."""
-    D = step[ROWS]
-    for n in range(part * tokens // parts, (part + 1) * tokens // parts):
-        panel = row(buffers, step[SOURCE], D, n // PANEL, 0) + 4 * (n % PANEL)
-        target = buffers[step[TARGET]] + 4 * n * D
+@compile_part
+def enter(item, step, buffers, tokens):
+    """Turn 16 rows of tokens, [tokens, channels], into half a panel; no token is a zero."""
+    D = integer(step, ROWS)
+    half = row(buffers, step, TARGET, item // 2, 0) + item % 2 * VECTOR_BYTES
+    for lane in range(LANES):
+        n = item * LANES + lane
+        source = integer(buffers, integer(step, SOURCE)) + 4 * n * D
         for d in range(D):
-            put_number(target + 4 * d, number_at(panel + d * ROW_BYTES))
+            number = number_at(source + 4 * d) if n < tokens else np.float32(0)
+            put_number(half + d * ROW_BYTES + 4 * lane, number)
+
+
+@compile_part
+def leave(item, step, buffers, tokens):
+    """Turn half a panel into rows of tokens: the inverse of `enter`."""
+    D = integer(step, ROWS)
+    half = row(buffers, step, SOURCE, item // 2, 0) + item % 2 * VECTOR_BYTES
+    for lane in range(min(LANES, tokens - item * LANES)):
+        target = integer(buffers, integer(step, TARGET)) + 4 * (item * LANES + lane) * D
+        for d in range(D):
+            put_number(target + 4 * d, number_at(half + d * ROW_BYTES + 4 * lane))
 
 
 # ---- the whole -----------------------------------------------------------------------------
 
 
-@compile_loops
-def run(part, parts, steps, eps, buffers, texts, tokens, mask_bias, scratches, counters):
-    """Run all steps, as thread `part` of `parts`.
+@compile_part
+def count_items(step, panels, halves, texts):
+    """Return how many parts a step has that threads take one by one."""
+    kind = integer(step, KIND)
+    if kind == PRODUCT:
+        near = near_panels(integer(step, TERMS))
+        blocks = (integer(step, ROWS) + BLOCK - 1) // BLOCK
+        return (panels + near - 1) // near * integer(step, GROUPS) * blocks
+    if kind == ATTENTION or kind == DYNAMIC:
+        return texts * integer(step, HEADS)
+    if kind == DEPTHWISE:
+        return texts * ((integer(step, ROWS) + PANEL - 1) // PANEL)
+    return halves
 
-    steps [steps, FIELDS]; eps [steps]; buffers: addresses; texts [texts, 2]: first token and length
-    of each; mask_bias: address of a number for every token, or 0; scratches: an address for each
-    thread; counters: the address of a counter for the waiting and one for each step, all 0.
+
+@compile_loops
+def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask_bias, scratches,
+        counters):  # fmt: skip
+    """Run all `count` steps, as thread `part` of `parts`.
+
+    Arrays are given by their addresses. texts: first token and length of each. mask_bias: a number
+    for every token, or 0 for none. scratches: an address for each thread. counters: whole numbers,
+    0 to begin with: how many parts of steps are done, and for each step how many are taken.
+
+    Whichever thread is free takes the next part of a step, so that nobody waits for a thread that
+    the system has put to sleep, unless for the part that it is in.
     """
     panels = (tokens + PANEL - 1) // PANEL
     last_halves = 1 if 0 < tokens % PANEL <= LANES else 2
-    scratch, arrivals = scratches[part], 0
-    for i in range(len(steps)):
-        step, claims = steps[i], counters + 8 * (i + 1)
-        if step[KIND] == PRODUCT:
-            product(part, parts, step, buffers, panels, last_halves, scratch)
-        elif step[KIND] == NORM:
-            norm(part, parts, step, eps[i], buffers, panels, last_halves)
-        elif step[KIND] == ATTENTION:
-            attention(step, claims, buffers, texts, mask_bias, scratch)
-        elif step[KIND] == DEPTHWISE:
-            depthwise(step, claims, buffers, texts, scratch)
-        elif step[KIND] == DYNAMIC:
-            dynamic(step, claims, buffers, texts, scratch)
-        elif step[KIND] == ENTER:
-            enter(part, parts, step, buffers, tokens)
-        elif step[KIND] == LEAVE:
-            leave(part, parts, step, buffers, tokens)
-        if step[WAIT] and parts > 1:
-            arrivals += parts
+    halves = 2 * (panels - 1) + last_halves
+    scratch, all_done = integer(scratches, part), 0
+    for i in range(count):
+        step, taken = steps + 8 * FIELDS * i, counters + 8 * (i + 1)
+        kind, items = integer(step, KIND), count_items(step, panels, halves, how_many_texts)
+        all_done += items
+        item = count_up(taken)
+        while item < items:
+            if kind == PRODUCT:
+                product(item, step, buffers, panels, last_halves, scratch)
+            elif kind == NORM:
+                norm(item, step, buffers)
+            elif kind == ATTENTION:
+                attention(item, step, buffers, texts, mask_bias, scratch)
+            elif kind == DEPTHWISE:
+                depthwise(item, step, buffers, texts, scratch)
+            elif kind == DYNAMIC:
+                dynamic(item, step, buffers, texts, scratch)
+            elif kind == ENTER:
+                enter(item, step, buffers, tokens)
+            else:
+                leave(item, step, buffers, tokens)
             count_up(counters)
+            item = count_up(taken)
+        if integer(step, WAIT):
             looked = 0
-            while counted(counters) < arrivals:
+            while counted(counters) < all_done:
                 looked += 1
-                if looked > SPINS:
+                if looked > LOOKS:
                     sleep_microseconds(np.uint32(PAUSE))
-
-
-PAUSE = 50 if os.name == "posix" else 1  # microseconds, or else milliseconds
+                else:
+                    breathe()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import operator
 import os
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -118,6 +119,13 @@ def number_at(builder, address):
 def put_number(builder, address, number):
     """Write a number to an address."""
     builder.store(number, builder.inttoptr(address, FLOAT.as_pointer()), align=4)
+
+
+@instruction(types.int64, types.int64, types.int64)
+def integer(builder, address, n):
+    """Return the n-th of the whole numbers that begin at an address."""
+    place = builder.add(address, builder.mul(n, INTEGER(8)))
+    return builder.load(builder.inttoptr(place, INTEGER.as_pointer()), align=8)
 
 
 # ---- arithmetic ----------------------------------------------------------------------------
@@ -262,6 +270,15 @@ def counted(builder, address):
     """Return a counter that threads share, and with it see all that they wrote before."""
     pointer = builder.inttoptr(address, INTEGER.as_pointer())
     return builder.load_atomic(pointer, "seq_cst", 8)
+
+
+@instruction(types.void)
+def breathe(builder):
+    """Pass a moment, and let another thread on the same core go on: for loops that wait."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        kind = ir.FunctionType(ir.VoidType(), [])
+        name = "llvm.x86.sse2.pause"
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
 
 
 if os.name == "posix":
