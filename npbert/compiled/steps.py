@@ -13,7 +13,7 @@ import os
 
 import numpy as np
 
-from npbert.compiled.threads import compile_loops, compile_part
+from npbert.compiled.threads import compile_copied, compile_loops, compile_part
 from npbert.compiled.vectors import (
     LANES,
     PANEL,
@@ -78,7 +78,7 @@ ROUNDING = np.float32(1.5 * 2**23)  # added and taken away again, it rounds to a
 LOWEST = np.float32(-87)  # e to this and to less: the smallest numbers without loss of digits
 
 
-@compile_part
+@compile_copied
 def exponential(x):
     """e^x for x <= 0, and 0 below -87: a power of 2 from its bits, times Taylor's series."""
     rounding = splat(ROUNDING)
@@ -96,7 +96,7 @@ def exponential(x):
     return where_less(x, splat(LOWEST), splat(np.float32(0)), power)
 
 
-@compile_part
+@compile_copied
 def normal_gelu(x):
     """x times the normal distribution's share below x: the twin of `gelu`, vector by vector."""
     z = absolute(x) * splat(np.float32(0.70710678))
@@ -168,13 +168,13 @@ def product(item, step, buffers, panels, last_halves, scratch):
         finish(step, channel, scratch, other, out, rows, halves)
 
 
-@compile_part
+@compile_copied
 def near_panels(terms):
     """Return how many panels with so many channels stay in a core's own cache."""
     return max(1, NEAR // (terms * ROW_BYTES))
 
 
-@compile_part
+@compile_copied
 def row(buffers, step, which, panel, channel):
     """Return the address of a channel in a panel of the SOURCE, the OTHER or the TARGET."""
     place = panel * integer(step, which + 1) + integer(step, which + 2) + channel
@@ -184,16 +184,21 @@ def row(buffers, step, which, panel, channel):
 @compile_part
 def finish(step, channel, sums, other, out, rows, halves):
     """Add the bias, apply the activation, combine with another array, scale and shift."""
-    bias = integer(step, BIAS) + 4 * channel
+    zero, activation = splat(np.float32(0)), integer(step, ACTIVATION)
+    if integer(step, BIAS):
+        for r in range(rows):
+            constant = splat(number_at(integer(step, BIAS) + 4 * (channel + r)))
+            for place in range(r * ROW_BYTES, r * ROW_BYTES + halves * VECTOR_BYTES, VECTOR_BYTES):
+                store(sums + place, load(sums + place) + constant)
+    if activation == GELU:
+        for r in range(rows):
+            for place in range(r * ROW_BYTES, r * ROW_BYTES + halves * VECTOR_BYTES, VECTOR_BYTES):
+                store(sums + place, normal_gelu(load(sums + place)))
     for r in range(rows):
-        constant = splat(number_at(bias + 4 * r)) if integer(step, BIAS) else splat(np.float32(0))
-        for h in range(halves):
-            place = r * ROW_BYTES + h * VECTOR_BYTES
-            y = load(sums + place) + constant
-            if integer(step, ACTIVATION) == GELU:
-                y = normal_gelu(y)
-            elif integer(step, ACTIVATION) == RELU:
-                y = where_less(y, splat(np.float32(0)), splat(np.float32(0)), y)
+        for place in range(r * ROW_BYTES, r * ROW_BYTES + halves * VECTOR_BYTES, VECTOR_BYTES):
+            y = load(sums + place)
+            if activation == RELU:
+                y = where_less(y, zero, zero, y)
             if integer(step, COMBINE) == ADD:
                 y = y + load(other + place)
             elif integer(step, COMBINE) == MULTIPLY:

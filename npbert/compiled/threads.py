@@ -39,12 +39,20 @@ def compile_loops(loops: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(**options)(loops)
 
 
-def compile_part(loops: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function for other compiled functions only, compiled in less time than for Python."""
+def compile_part(loops: Callable[..., Any], copied: bool = False) -> Callable[..., Any]:
+    """Return a function for other compiled functions only, compiled in less time than for Python.
+
+    copied: whether its code is written out wherever it is called.
+    """
     import numba
 
     without = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return numba.njit(nogil=True, error_model="numpy", **without)(loops)
+    return numba.njit(nogil=True, error_model="numpy", forceinline=copied, **without)(loops)
+
+
+def compile_copied(loops: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a small function for other compiled functions, written out where it is called."""
+    return compile_part(loops, copied=True)
 
 
 def share(loops: Callable[..., Any], size: int, *arguments: Any) -> None:
