@@ -10,11 +10,11 @@ from npbert.compiled.program import Channels, Program
 
 def layers(x, p, config, inputs):
     """Fast because all layers are one compiled call, with features before tokens in memory."""
-    return program.layers(write_layers, x, p, config, inputs)
+    return program.layers(_write_layers, x, p, config, inputs)
 
 
-def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
-    """Write the steps of all layers; return where the result is."""
+def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:
+    """Write the steps of all layers."""
     D, I, H = config.hidden_size, config.intermediate_size, config.num_attention_heads
     qkv, context, summed, wide = (steps.buffer(width) for width in (3 * D, D, D, I))
     for i in range(config.num_hidden_layers):
@@ -35,4 +35,4 @@ def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
         steps.wait()
         steps.norm(summed, layer.output.LayerNorm, config.layer_norm_eps, x)
         steps.wait()
-    return x
+        steps.state(x, i == config.num_hidden_layers - 1)

@@ -10,11 +10,11 @@ from npbert.compiled.program import Channels, NotCovered, Program
 
 def layers(x, p, config, inputs):
     """Fast because all layers are one compiled call, with features before tokens in memory."""
-    return program.layers(write_layers, x, p, config, inputs)
+    return program.layers(_write_layers, x, p, config, inputs)
 
 
-def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
-    """Write the steps of all layers; return where the result is."""
+def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:
+    """Write the steps of all layers."""
     D, I, G = config.hidden_size, config.intermediate_size, config.num_groups
     H, A, K = config.heads, config.mixed_size, config.conv_kernel_size
     if K % 2 == 0:
@@ -31,9 +31,7 @@ def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
         steps.wait()
         steps.attention(qkv, H, mixed)
         pointwise, bias = of.key_conv_attn_layer.pointwise.weight, of.key_conv_attn_layer.bias
-        steps.linear(
-            span, None, matched, multiply=qkv, weight=pointwise[:, :, 0], bias=bias[:, 0]
-        )
+        steps.linear(span, None, matched, multiply=qkv, weight=pointwise[:, :, 0], bias=bias[:, 0])
         steps.wait()
         steps.linear(matched, of.conv_kernel_layer, filters)
         steps.wait()
@@ -49,4 +47,4 @@ def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
         steps.wait()
         steps.norm(summed, layer.output.LayerNorm, config.layer_norm_eps, x)
         steps.wait()
-    return x
+        steps.state(x, i == config.num_hidden_layers - 1)

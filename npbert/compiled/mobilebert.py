@@ -10,11 +10,11 @@ from npbert.compiled.program import Channels, Program
 
 def layers(x, p, config, inputs):
     """Fast because all layers are one compiled call, with features before tokens in memory."""
-    return program.layers(write_layers, x, p, config, inputs)
+    return program.layers(_write_layers, x, p, config, inputs)
 
 
-def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
-    """Write the steps of all layers; return where the result is."""
+def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:
+    """Write the steps of all layers."""
     D, C, I = config.hidden_size, config.true_hidden_size, config.intermediate_size
     H, eps = config.num_attention_heads, config.layer_norm_eps
     narrow, shared, context, summed = (steps.buffer(C) for _ in range(4))
@@ -66,4 +66,4 @@ def write_layers(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
             steps.wait()
         else:
             x, narrow = narrow, x
-    return x
+        steps.state(x, i == config.num_hidden_layers - 1)

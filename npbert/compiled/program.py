@@ -9,15 +9,15 @@ call, with all threads inside. The weights are read where they lie, in the check
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from npbert.compiled import steps
+from npbert.compiled import steps, threads
 from npbert.compiled.steps import FIELDS, PANEL
-from npbert.compiled.texts import current_runs
-from npbert.compiled.threads import count_threads, together
+from npbert.compiled.texts import Keep, current_runs
 
 CHUNK = 256  # tokens that run together: whole texts, until there are so many
 FEW = 4_000_000  # multiplications, for which waking another thread does not pay
@@ -51,11 +51,16 @@ class Program:
     The methods raise NotCovered for parameters that are no float32 numbers in rows.
     """
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, keep: Keep):
         self.rows: list[list[int]] = []
-        self.widths: list[int] = [0, 0]  # of the buffers; the first two are the rows themselves
+        self.widths: list[int] = [0]  # of the buffers; the first is the rows of tokens themselves
+        self.results: dict[int, tuple[int, str]] = {}  # buffers that are results: width, kind
         self.width = width  # of what enters
-        self.scratch = [0, PANEL * steps.BLOCK]  # numbers that a thread needs for itself: for each token, and beside
+        self.keep = keep
+        self.scratch = [
+            0,
+            PANEL * steps.BLOCK,
+        ]  # numbers that a thread needs for itself: for each token, and beside
         self.kept: list[Any] = []  # parameters whose addresses the steps hold
         self.multiplications = 0  # for each token
 
@@ -71,10 +76,20 @@ class Program:
         return target
 
     def leave(self, source: Channels) -> None:
-        """Give all channels of a buffer as the result."""
-        self.widths[1] = source.width
-        self._add(steps.LEAVE, source, Channels(1, source.width), rows=source.width)
+        """Give all channels of a buffer as a result, [N, width]."""
+        target = self._result(source.width, "rows")
+        self._add(steps.LEAVE, source, target, rows=source.width)
         self.wait()
+
+    def state(self, x: Channels, is_last: bool) -> None:
+        """Give the output of a layer, where those of all layers are wanted or it is the last."""
+        if is_last or self.keep.states:
+            self.leave(x)
+
+    def _result(self, width: int, kind: str) -> Channels:
+        self.widths.append(0)
+        self.results[len(self.widths) - 1] = width, kind
+        return Channels(len(self.widths) - 1, width)
 
     def wait(self) -> None:
         """Let the threads wait for each other before the next step."""
@@ -146,10 +161,21 @@ class Program:
         D = source.width
         self._add(steps.NORM, source, target, scale=p.weight, shift=p.bias, rows=D, eps=eps)
 
-    def attention(self, source: Channels, H: int, target: Channels) -> None:
-        """Attend: the source has the channels of the queries, of the keys and of the values."""
+    def attention(
+        self, source: Channels, H: int, target: Channels, gives_scores: bool = False
+    ) -> None:
+        """Attend: the source has the channels of the queries, of the keys and of the values.
+
+        Where attentions are wanted, the probabilities are a result, or the masked scores.
+        """
         A = source.width // 3
-        self._add(steps.ATTENTION, source, target, rows=A, heads=H)
+        kept = None
+        if self.keep.attentions:
+            kept = self._result(H, "attentions")
+        self._add(
+            steps.ATTENTION, source, target, kept, rows=A, heads=H,
+            combine=steps.NOTHING if kept is None else steps.SCORES if gives_scores else steps.PROBS,
+        )  # fmt: skip
         self._reserve(2 * A // H + 1 + PANEL, PANEL * (2 * A // H + 4))
 
     def depthwise(self, source: Channels, weight: np.ndarray, target: Channels) -> None:
@@ -205,49 +231,63 @@ class Program:
         self.kept.append(array)
         return address(array)
 
-    def finished(self) -> Program:
-        """Return the program itself, its steps as arrays."""
+    def finish(self) -> None:
+        """Turn the steps into the table that compiled code reads."""
         self.table = np.array(self.rows, np.int64).reshape(-1, FIELDS)
-        return self
 
     def run(
-        self, x: np.ndarray, width: int, lengths: Sequence[int], mask_bias: np.ndarray | None
-    ) -> np.ndarray:
-        """Run the steps on rows of tokens [N, D] of texts of these lengths: [N, width].
+        self, x: np.ndarray, lengths: Sequence[int], mask_bias: np.ndarray | None = None
+    ) -> list[np.ndarray]:
+        """Run the steps on rows of tokens [N, D] of texts of these lengths; return all results.
 
-        mask_bias: what is added to the scores of each token as a key, [N], or None.
+        mask_bias: what is added to the scores, [texts, H, T, T], or None. Attentions are results
+        only of texts of one length.
         """
         x = np.ascontiguousarray(x)
-        out = np.empty((len(x), width), np.float32)
-        start = 0
+        results = {}
+        for buffer, (width, kind) in self.results.items():
+            T = lengths[0]
+            shape = (len(x), width) if kind == "rows" else (len(lengths), width, T, T)
+            results[buffer] = np.empty(shape, np.float32)
+        token = text = 0
         for some in in_chunks(lengths):
-            chunk = slice(start, start + sum(some))
-            bias = None if mask_bias is None else np.ascontiguousarray(mask_bias[chunk])
-            self._run(x[chunk], out[chunk], some, bias)
-            start = chunk.stop
-        return out
+            texts, tokens = slice(text, text + len(some)), slice(token, token + sum(some))
+            parts = {
+                buffer: result[tokens if self.results[buffer][1] == "rows" else texts]
+                for buffer, result in results.items()
+            }
+            self._run(x[tokens], parts, some, None if mask_bias is None else mask_bias[texts])
+            text, token = texts.stop, tokens.stop
+        return [*results.values()]
 
     def _run(
-        self, x: np.ndarray, out: np.ndarray, lengths: Sequence[int], bias: np.ndarray | None
+        self,
+        x: np.ndarray,
+        results: dict[int, np.ndarray],
+        lengths: Sequence[int],
+        mask_bias: np.ndarray | None,
     ) -> None:
         panels = (len(x) + PANEL - 1) // PANEL
-        sizes = [0, 0, *(PANEL * panels * width for width in self.widths[2:])]
-        threads = count_threads() if self.multiplications * len(x) > FEW else 1
+        sizes = [PANEL * panels * width for width in self.widths]
+        parts = threads.count_threads() if self.multiplications * len(x) > FEW else 1
         alone = self.scratch[0] * (max(lengths) + PANEL) + self.scratch[1]
         alone = (alone + PANEL) // PANEL * PANEL
-        memory = np.zeros(sum(sizes) + threads * alone + PANEL, np.float32)
+        memory = np.zeros(sum(sizes) + parts * alone + PANEL, np.float32)
         begin = (address(memory) + 127) // 128 * 128  # where a vector of 64 bytes begins, too
-        places = begin + 4 * np.concatenate([[0], np.cumsum([*sizes, *[alone] * threads])])
-        buffers = places[: len(sizes)]
-        buffers[:2] = address(x), address(out)
+        places = begin + 4 * np.concatenate([[0], np.cumsum([*sizes, *[alone] * parts])])
+        for buffer, array in {0: x, **results}.items():
+            places[buffer] = address(array)
         texts = np.empty((len(lengths), 2), np.int64)
         texts[:, 1] = lengths
         texts[:, 0] = np.cumsum(texts[:, 1]) - texts[:, 1]
+        mask = np.zeros(5, np.int64)
+        if mask_bias is not None:
+            mask[:] = address(mask_bias), *mask_bias.strides
         counters = np.zeros(len(self.table) + 1, np.int64)
-        kept = (x, out, memory, bias, places, texts, counters)
-        together(
-            steps.run, threads, kept, address(self.table), len(self.table), address(buffers),
-            address(texts), len(texts), len(x), 0 if bias is None else address(bias),
+        kept = (x, results, memory, mask_bias, places, texts, mask, counters)
+        threads.together(
+            steps.run, parts, kept, address(self.table), len(self.table), address(places),
+            address(texts), len(texts), len(x), address(mask),
             address(places[len(sizes) :]), address(counters),
         )  # fmt: skip
 
@@ -272,39 +312,46 @@ def in_chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
 # ---- what the twins of the families' layers have in common ---------------------------------
 
 
-Writer = Callable[[Program, Channels, Any, Any], Channels]
-_programs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # of each node of parameters
+Writer = Callable[[Program, Channels, Any, Any], None]
+_programs: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()  # of nodes of parameters
 
 
 def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> Any:
     """Run all layers of an encoder at once; NotImplemented where the definition has to.
 
-    write: adds the steps of all layers to a program and returns where the result is.
+    write: adds the steps of all layers to a program. Yields what `inputs.keep` asks for, the last
+    layer's output in any case.
     """
-    bias = inputs.mask_bias
-    if inputs.every_layer or bias.shape[1:3] != (1, 1):
-        return NotImplemented
     B, T, D = x.shape
     lengths = [run.length for run in current_runs() for _ in range(run.texts)] or [T] * B
-    masked = np.broadcast_to(bias[:, 0, 0], (B, T)).reshape(-1) if bias.any() else None
-    out = compute(write, x.reshape(-1, D), p, config, lengths, masked)
-    return NotImplemented if out is None else iter([(out.reshape(B, T, -1), None)])
+    bias, keep = inputs.mask_bias, inputs.keep
+    if bias.any():
+        bias = np.broadcast_to(bias, (B, config.heads, T, T))
+    else:
+        bias = None
+    results = compute(write, x.reshape(-1, D), p, config, keep, lengths, bias)
+    if results is None:
+        return NotImplemented
+    attentions = [array for array in results if array.ndim == 4]
+    states = [array.reshape(B, T, -1) for array in results if array.ndim == 2]
+    states = [None] * (len(attentions) - len(states)) + states
+    return zip_longest(states, attentions)
 
 
 def linear(x: np.ndarray, p: Any) -> Any:
     """Map rows [..., I] by a matrix and a bias; NotImplemented where the definition has to."""
     rows = x.reshape(-1, x.shape[-1])
     lengths = [CHUNK] * (len(rows) // CHUNK) + [len(rows) % CHUNK] * (len(rows) % CHUNK > 0)
-    out = compute(write_linear, rows, p, None, lengths)
-    return NotImplemented if out is None else out.reshape(*x.shape[:-1], -1)
+    results = compute(write_linear, rows, p, None, Keep(), lengths)
+    return NotImplemented if results is None else results[0].reshape(*x.shape[:-1], -1)
 
 
-def write_linear(steps: Program, x: Channels, p: Any, config: Any) -> Channels:
+def write_linear(steps: Program, x: Channels, p: Any, config: Any) -> None:
     """Write the one step of a linear map."""
     out = steps.buffer(len(p.weight))
     steps.linear(x, p, out)
     steps.wait()
-    return out
+    steps.leave(out)
 
 
 def compute(
@@ -312,25 +359,26 @@ def compute(
     rows: np.ndarray,
     p: Any,
     config: Any,
+    keep: Keep,
     lengths: Sequence[int],
     mask_bias: np.ndarray | None = None,
-) -> np.ndarray | None:
+) -> list[np.ndarray] | None:
     """Run the program of some parameters on rows of tokens, None where it does not cover them.
 
     The program is kept until an array is put in another's place in the tree of parameters.
     """
     if rows.dtype != np.float32 or rows.size == 0:
         return None
-    key = write, rows.shape[1], type(p).changes
-    known, program = _programs.get(p, (None, None))
-    if known != key:
+    known, key = _programs.setdefault(p, {}), (write, rows.shape[1], keep)
+    changes, program = known.get(key, (None, None))
+    if changes != type(p).changes:
         try:
-            program = Program(rows.shape[1])
+            program = Program(rows.shape[1], keep)
             source = program.enter()
             program.wait()
-            program.leave(write(program, source, p, config))
-            program.finished()
+            write(program, source, p, config)
+            program.finish()
         except NotCovered:
             program = None
-        _programs[p] = key, program
-    return None if program is None else program.run(rows, program.widths[1], lengths, mask_bias)
+        known[key] = type(p).changes, program
+    return None if program is None else program.run(rows, lengths, mask_bias)

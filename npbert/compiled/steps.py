@@ -56,7 +56,7 @@ FIELDS = 25
 ) = range(FIELDS)  # fmt: skip
 ENTER, LEAVE, PRODUCT, NORM, ATTENTION, DEPTHWISE, DYNAMIC = range(7)  # KIND
 NO_ACTIVATION, GELU, RELU = range(3)  # ACTIVATION
-NOTHING, ADD, MULTIPLY = range(3)  # COMBINE
+NOTHING, ADD, MULTIPLY, PROBS, SCORES = range(5)  # COMBINE; the last two: what attention gives
 KEYS, VALUES, FILTERS = SOURCE_FIRST, OTHER_FIRST, OTHER_FIRST
 
 ROW_BYTES = 4 * PANEL  # of one channel in a panel
@@ -128,23 +128,35 @@ def multiply(weight, row_step, column_step, panel, terms, out, rows, halves):
     r = 0
     if halves == 2:
         while r + WIDE <= rows:
-            wide_tile(weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES)
+            wide_tile(
+                weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES
+            )
             r += WIDE
         while r + 3 <= rows:
-            wide_rest(weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES)
+            wide_rest(
+                weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES
+            )
             r += 3
         while r < rows:
-            wide_row(weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES)
+            wide_row(
+                weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES
+            )
             r += 1
     else:
         while r + THIN <= rows:
-            thin_tile(weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES)
+            thin_tile(
+                weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES
+            )
             r += THIN
         while r + 4 <= rows:
-            thin_rest(weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES)
+            thin_rest(
+                weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES
+            )
             r += 4
         while r < rows:
-            thin_row(weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES)
+            thin_row(
+                weight + r * row_step, row_step, column_step, panel, terms, out + r * ROW_BYTES
+            )
             r += 1
 
 
@@ -231,7 +243,10 @@ def norm(item, step, buffers):
     inverse = one / root(squares / width + splat(number_at(integer(step, EPS))))
     for d in range(D):
         y = (load(x + d * ROW_BYTES) - mean) * inverse
-        scale, shift = number_at(integer(step, SCALE) + 4 * d), number_at(integer(step, SHIFT) + 4 * d)
+        scale, shift = (
+            number_at(integer(step, SCALE) + 4 * d),
+            number_at(integer(step, SHIFT) + 4 * d),
+        )
         store(out + d * ROW_BYTES, fma(y, splat(scale), splat(shift)))
 
 
@@ -277,56 +292,75 @@ def put(buffer, channels, channel, start, length, numbers):
 
 
 @compile_part
-def attention(item, step, buffers, texts, mask_bias, scratch):
-    """Attention of every text and head; threads take them one by one.
+def attention(item, step, buffers, texts, mask, scratch):
+    """Attention of one head in one text.
 
-    The keys are channels of SOURCE after the queries, the values after the keys.
+    The keys are channels of the source after the queries, the values after the keys. mask: where
+    the mask bias begins, or 0, and how many bytes lie between texts, heads, queries and keys.
     """
-    H, D = integer(step, HEADS), integer(step, ROWS)
-    S = D // H
-    factor = np.float32(1 / np.sqrt(np.float64(S)))
-    queries, keys, values = integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, SOURCE))
-    start, T = integer(texts, 2 * (item // H)), integer(texts, 2 * (item // H) + 1)
-    head = item % H * S
+    H, A = integer(step, HEADS), integer(step, ROWS)
+    text, head, S = item // H, item % H, A // H
+    start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
+    source, width = integer(buffers, integer(step, SOURCE)), integer(step, SOURCE_CHANNELS)
+    target = integer(buffers, integer(step, TARGET))
+    factor = splat(np.float32(1 / np.sqrt(np.float64(S))))
     row_bytes = 4 * ((T + PANEL - 1) // PANEL * PANEL)
-    key = scratch
-    value = key + S * row_bytes
-    query = value + S * row_bytes
-    score = query + S * ROW_BYTES
-    context = score + T * ROW_BYTES
-    channels = integer(step, SOURCE_CHANNELS)
+    keys, values = scratch, scratch + S * row_bytes
+    queries = values + S * row_bytes
+    scores = queries + S * ROW_BYTES
+    context = scores + T * ROW_BYTES
+    bias = integer(mask, 0)
+    if bias:
+        bias += text * integer(mask, 1) + head * integer(mask, 2)
     for s in range(S):
-        take(keys, channels, D + head + s, start, T, key + s * row_bytes)
-        take(values, channels, 2 * D + head + s, start, T, value + s * row_bytes)
+        take(source, width, A + head * S + s, start, T, keys + s * row_bytes)
+        take(source, width, 2 * A + head * S + s, start, T, values + s * row_bytes)
     for t in range(0, T, PANEL):
         n = min(PANEL, T - t)
         halves = 1 if n <= LANES else 2
         for s in range(S):
-            place = query + s * ROW_BYTES
-            take(queries, channels, head + s, start + t, n, place)
-            for h in range(halves):
-                at = place + h * VECTOR_BYTES
-                store(at, load(at) * splat(factor))
-        multiply(key, 4, row_bytes, query, S, score, T, halves)
-        weigh(score, mask_bias + 4 * start if mask_bias else 0, T, halves)
-        multiply(value, row_bytes, 4, score, T, context, S, halves)
+            take(source, width, head * S + s, start + t, n, queries + s * ROW_BYTES)
+            for place in range(s * ROW_BYTES, s * ROW_BYTES + halves * VECTOR_BYTES, VECTOR_BYTES):
+                store(queries + place, load(queries + place) * factor)
+        multiply(keys, 4, row_bytes, queries, S, scores, T, halves)
+        if bias:
+            add_bias(scores, bias + t * integer(mask, 3), mask, T, n, halves)
+        kept = integer(buffers, integer(step, OTHER)) + 4 * T * (item * T + t)
+        if integer(step, COMBINE) == SCORES:
+            give(scores, T, n, kept)
+        weigh(scores, T, halves)
+        if integer(step, COMBINE) == PROBS:
+            give(scores, T, n, kept)
+        multiply(values, row_bytes, 4, scores, T, context, S, halves)
         for s in range(S):
-            put(integer(buffers, integer(step, TARGET)), integer(step, TARGET_CHANNELS), integer(step, TARGET_FIRST) + head + s,
-                start + t, n, context + s * ROW_BYTES)  # fmt: skip
+            channel = integer(step, TARGET_FIRST) + head * S + s
+            put(target, integer(step, TARGET_CHANNELS), channel, start + t, n,
+                context + s * ROW_BYTES)  # fmt: skip
 
 
 @compile_part
-def weigh(score, mask_bias, terms, halves):
-    """Softmax over the rows of a panel, after the mask bias of each row was added."""
+def add_bias(scores, bias, mask, keys, queries, halves):
+    """Add the mask bias to a panel of scores, [keys, queries]."""
+    for k in range(keys):
+        at, to_key = scores + k * ROW_BYTES, k * integer(mask, 4)
+        if integer(mask, 3):
+            for q in range(queries):
+                number = number_at(bias + q * integer(mask, 3) + to_key)
+                put_number(at + 4 * q, number_at(at + 4 * q) + number)
+        else:
+            for h in range(halves):
+                place = at + h * VECTOR_BYTES
+                store(place, load(place) + splat(number_at(bias + to_key)))
+
+
+@compile_part
+def weigh(scores, terms, halves):
+    """Softmax over the rows of a panel."""
     for h in range(halves):
-        column = score + h * VECTOR_BYTES
+        column = scores + h * VECTOR_BYTES
         highest = splat(np.float32(-np.inf))
         for k in range(terms):
-            y = load(column + k * ROW_BYTES)
-            if mask_bias:
-                y = y + splat(number_at(mask_bias + 4 * k))
-                store(column + k * ROW_BYTES, y)
-            highest = larger(y, highest)
+            highest = larger(load(column + k * ROW_BYTES), highest)
         total = splat(np.float32(0))
         for k in range(terms):
             y = exponential(load(column + k * ROW_BYTES) - highest)
@@ -335,6 +369,14 @@ def weigh(score, mask_bias, terms, halves):
         share = splat(np.float32(1)) / total
         for k in range(terms):
             store(column + k * ROW_BYTES, load(column + k * ROW_BYTES) * share)
+
+
+@compile_part
+def give(panel, keys, queries, out):
+    """Copy a panel of scores, [keys, queries], to rows of a result, [queries, keys]."""
+    for q in range(queries):
+        for k in range(keys):
+            put_number(out + 4 * (q * keys + k), number_at(panel + k * ROW_BYTES + 4 * q))
 
 
 @compile_part
@@ -368,7 +410,11 @@ def depthwise(item, step, buffers, texts, scratch):
 @compile_part
 def dynamic(item, step, buffers, texts, scratch):
     """Softmax the scores of the filters, and mix each token's neighbours; by text and head."""
-    H, K, S = integer(step, HEADS), integer(step, TERMS), integer(step, ROWS) // integer(step, HEADS)
+    H, K, S = (
+        integer(step, HEADS),
+        integer(step, TERMS),
+        integer(step, ROWS) // integer(step, HEADS),
+    )
     start, T, head = integer(texts, 2 * (item // H)), integer(texts, 2 * (item // H) + 1), item % H
     row_bytes = 4 * (T + PANEL)
     near = scratch + K * row_bytes
@@ -397,7 +443,14 @@ def dynamic(item, step, buffers, texts, scratch):
             for k in range(K):
                 y = fma(load(scratch + k * row_bytes + 4 * t), load(near + 4 * (t + k)), y)
             store(out + 4 * t, y)
-        put(integer(buffers, integer(step, TARGET)), integer(step, TARGET_CHANNELS), integer(step, TARGET_FIRST) + s, start, T, out)
+        put(
+            integer(buffers, integer(step, TARGET)),
+            integer(step, TARGET_CHANNELS),
+            integer(step, TARGET_FIRST) + s,
+            start,
+            T,
+            out,
+        )
 
 
 # ---- rows of tokens and panels -------------------------------------------------------------
@@ -446,12 +499,12 @@ def count_items(step, panels, halves, texts):
 
 
 @compile_loops
-def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask_bias, scratches,
+def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask, scratches,
         counters):  # fmt: skip
     """Run all `count` steps, as thread `part` of `parts`.
 
-    Arrays are given by their addresses. texts: first token and length of each. mask_bias: a number
-    for every token, or 0 for none. scratches: an address for each thread. counters: whole numbers,
+    Arrays are given by their addresses. texts: first token and length of each. mask: as
+    attention has it. scratches: an address for each thread. counters: whole numbers,
     0 to begin with: how many parts of steps are done, and for each step how many are taken.
 
     Whichever thread is free takes the next part of a step, so that nobody waits for a thread that
@@ -472,7 +525,7 @@ def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask_
             elif kind == NORM:
                 norm(item, step, buffers)
             elif kind == ATTENTION:
-                attention(item, step, buffers, texts, mask_bias, scratch)
+                attention(item, step, buffers, texts, mask, scratch)
             elif kind == DEPTHWISE:
                 depthwise(item, step, buffers, texts, scratch)
             elif kind == DYNAMIC:

@@ -19,6 +19,13 @@ import numpy as np
 Axes = tuple[int | None, ...]  # the token axis of each array, None for one without
 
 
+class Keep(NamedTuple):
+    """What is wanted of an encoder beside the output of its last layer."""
+
+    states: bool = False  # the outputs of all layers
+    attentions: bool = False
+
+
 class Run(NamedTuple):
     """Texts of one length that stand next to each other."""
 

@@ -240,7 +240,9 @@ def tile(rows: int, vectors: int) -> Any:
         for r in range(rows):
             pointer = builder.inttoptr(builder.add(row[r], column), FLOAT.as_pointer())
             factor = spread(builder, builder.load(pointer, align=4))
-            new.append([multiply_add(builder, factor, values[v], sums[r][v]) for v in range(vectors)])
+            new.append(
+                [multiply_add(builder, factor, values[v], sums[r][v]) for v in range(vectors)]
+            )
         for r in range(rows):
             for v in range(vectors):
                 sums[r][v].add_incoming(constant(0), before)

@@ -22,7 +22,7 @@ import numpy as np
 from npbert.checkpoints.directory import read_weights, write_weights
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.compiled import backend
-from npbert.compiled.texts import texts_of
+from npbert.compiled.texts import Keep, texts_of
 from npbert.model import params
 from npbert.model.config import PreTrainedConfig
 from npbert.model.inputs import Inputs, check_inputs, check_rows, joined_rows
@@ -301,7 +301,7 @@ class PreTrainedModel:
         keep_attentions = self._either(output_attentions, "output_attentions")
         keep_states = self._either(output_hidden_states, "output_hidden_states")
         states, attentions = [], []
-        inputs.every_layer = keep_attentions or keep_states
+        inputs.keep = Keep(keep_states, keep_attentions)
         steps = self.encoder(inputs, self.encoder_params, self.config)
         for last_hidden_state, attention in steps:
             if keep_states:

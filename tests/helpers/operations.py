@@ -1,19 +1,25 @@
 """Operations in every version, arguments for them, and the comparison with a definition."""
 
 import importlib.util
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 
 import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from npbert import activations, kernels, ops
-from npbert.compiled import backend, threads
+from npbert import activations, bert, convbert, kernels, mobilebert, ops, squeezebert
+from npbert.compiled import backend, program, threads
 from npbert.model.params import Node
 
 VERSIONS = ["plain", "twin", "twin in 3 parts", "twin in Python"]
+IN_STEPS = ["layers", "linear"]  # whose twins are steps of a program
+HELPERS = ThreadPoolExecutor(2)
 DTYPES = ["float64", "float32"]
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
-FILES = [ops, activations, kernels]  # whose operations may have a twin
+# Whose operations may have a twin.
+FILES = [ops, activations, kernels, bert, convbert, mobilebert, squeezebert]
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 each_version = pytest.mark.parametrize("version", VERSIONS)
@@ -23,10 +29,11 @@ def call(operation, version, *arguments):
     """Return what one version of an operation makes of the arguments.
 
     A twin works in 3 parts however little there is to do. Its loops as Python runs them leave no
-    array by an index that is too large, and what no part fills of the result shows as NaN.
+    array by an index that is too large, and what no part fills of the result shows as NaN. What an
+    operation yields is returned as a list.
     """
     if version == "plain":
-        return operation.plain(*arguments)
+        return listed(operation.plain(*arguments))
     if importlib.util.find_spec("numba") is None:
         pytest.skip("the twins need numba")
     with pytest.MonkeyPatch.context() as patch, backend.using("numba"):
@@ -34,14 +41,24 @@ def call(operation, version, *arguments):
         if version != "twin":
             patch.setattr(threads, "SMALLEST_PART", 1)
             patch.setattr(threads, "count_threads", lambda: 3)
+            patch.setattr(threads, "_idle", lambda idle=BoundedSemaphore(2): idle)
+            patch.setattr(threads, "_helpers", lambda: HELPERS)
+            patch.setattr(program, "FEW", 0)
         if version == "twin in Python":
             patch.setattr(np, "empty", with_nan(np.empty))
             patch.setattr(np, "empty_like", with_nan(np.empty_like))
+            if operation.__name__ in IN_STEPS:
+                pytest.skip("vectors are for compiled code alone")
             file = importlib.import_module(operation.twin.__module__)
             for name, function in vars(file).copy().items():
                 if hasattr(function, "py_func"):
                     patch.setattr(file, name, function.py_func)
-        return operation(*arguments)
+        return listed(operation(*arguments))
+
+
+def listed(result):
+    """Return what was yielded as a list, anything else as it is."""
+    return list(result) if isinstance(result, Iterator) else result
 
 
 def with_nan(make):

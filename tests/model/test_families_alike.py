@@ -99,7 +99,7 @@ DIFFERENCES = {
             ("linear(", "grouped_convolution("),
             ("probs", "scores"),
         ],
-        "encoder": [("probs", "scores"), ("encoder.layer[", "encoder.layers[")],
+        "layers": [("probs", "scores"), ("encoder.layer[", "encoder.layers[")],
     },
 }  # fmt: skip
 # What is the family's own altogether: its layers' middle, its parameters' shapes.
