@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 
 import numpy as np
@@ -185,7 +184,7 @@ def test_a_failure_leaves_the_old_files(checkpoint, tmp_path, monkeypatch):
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space left"), monkeypatch.context() as patched:
-        patched.setattr(shutil, "copyfile", crash)
+        patched.setattr(os, "fsync", crash)
         conversion.convert(checkpoint, target, "float64", force=True)
     assert before == {file.name: file.read_bytes() for file in target.iterdir()}
 
