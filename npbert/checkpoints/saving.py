@@ -20,6 +20,7 @@ from pathlib import Path
 from npbert.checkpoints.temporary import TEMPORARY, locked, temporaries, temporary
 from npbert.checkpoints.writing import (
     atomic_write,
+    check_folder,
     errors_in_words,
     in_words,
     keep_mode,
@@ -108,9 +109,8 @@ def _finish(folder: str) -> None:
     Links are not followed here: who reads a directory wants nothing outside of it to be written.
     """
     for complete in temporaries(folder, COMPLETE):
-        if not os.path.islink(complete):
-            with errors_in_words(f"{folder}: a save was cut short, and cannot be finished"):
-                _move(complete, folder, follow_links=False)
+        with errors_in_words(f"{folder}: a save was cut short, and cannot be finished"):
+            _move(complete, folder, follow_links=False)
 
 
 def _move(complete: str, folder: str, follow_links: bool) -> None:
@@ -137,10 +137,11 @@ def _move(complete: str, folder: str, follow_links: bool) -> None:
 def _made(folder: str) -> Iterator[None]:
     """Make a directory, and unmake it if the block fails, with those above that were missing."""
     missing = []
-    path = os.path.abspath(folder)
+    path = folder
     while not os.path.lexists(path):
         missing.append(path)
-        path = os.path.dirname(path)
+        path = os.path.dirname(path) or "."
+    check_folder(path, folder)
     try:
         os.makedirs(folder, exist_ok=True)
         yield

@@ -113,10 +113,11 @@ def remove_abandoned(folder: str) -> None:
 
 
 def temporaries(folder: str, pattern: re.Pattern[str] = TEMPORARY) -> list[str]:
-    """Return the paths of what lies in a folder under a name of this pattern, [] without one."""
+    """Return the paths of what lies in a folder under a name of this pattern, but for links."""
+    paths = []
     with contextlib.suppress(OSError):
-        return [os.path.join(folder, n) for n in os.listdir(folder) if pattern.fullmatch(n)]
-    return []
+        paths = [os.path.join(folder, n) for n in os.listdir(folder) if pattern.fullmatch(n)]
+    return [path for path in paths if not os.path.islink(path)]
 
 
 def _open(path: str) -> int | None:

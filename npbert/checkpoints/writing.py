@@ -76,9 +76,15 @@ def output_file(path: str | os.PathLike[str]) -> str | None:
         raise FileNotFoundError(f"{name}: there is no directory {folder} to write it to")
     if found and not os.access(target, os.W_OK):
         raise PermissionError(f"cannot write {name}: the file is read-only")
-    if not os.access(os.path.dirname(target), os.W_OK | os.X_OK):
-        raise PermissionError(f"cannot write {name}: the folder {folder} is read-only")
+    check_folder(folder, name)
     return target
+
+
+def check_folder(folder: str, name: str) -> None:
+    """Raise PermissionError for a folder that is read-only; `name` is what was to be written."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        which = "the folder" if folder == name else f"the folder {folder}"
+        raise PermissionError(f"cannot write {name}: {which} is read-only")
 
 
 def output_directory(path: str | os.PathLike[str]) -> str:
