@@ -96,9 +96,11 @@ class AutoConfig:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> Any:
-        _, prefix = family_of(directory)
-        chosen = getattr(configs, f"{prefix}Config")
-        return chosen.from_pretrained(checkpoint_directory(directory), **options)
+        directory = checkpoint_directory(directory)
+        with reading(directory):
+            _, prefix = family_of(directory)
+            chosen = getattr(configs, f"{prefix}Config")
+            return chosen.from_pretrained(directory, **options)
 
 
 class AutoModel:
