@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from npbert import bert, convbert, mobilebert, squeezebert
 from npbert.checkpoints.directory import read_json
+from npbert.checkpoints.saving import reading
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import config as configs
 from npbert.model.base import PreTrainedModel
@@ -95,9 +96,11 @@ class AutoConfig:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> Any:
-        _, prefix = family_of(directory)
-        chosen = getattr(configs, f"{prefix}Config")
-        return chosen.from_pretrained(checkpoint_directory(directory), **options)
+        directory = checkpoint_directory(directory)
+        with reading(directory):
+            _, prefix = family_of(directory)
+            chosen = getattr(configs, f"{prefix}Config")
+            return chosen.from_pretrained(directory, **options)
 
 
 class AutoModel:
@@ -107,15 +110,16 @@ class AutoModel:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> Any:
-        family = family_of(directory)
-        chosen = cls.class_of(family)
-        if chosen is None:
-            known = [known[1] for known in FAMILIES.values() if cls.class_of(known)]
-            raise ValueError(
-                f"{directory}: there is no {family[1]}{cls.suffix}; the families that have one "
-                f"are {', '.join(known)}"
-            )
-        return chosen.from_pretrained(directory, **options)
+        with reading(checkpoint_directory(directory)):
+            family = family_of(directory)
+            chosen = cls.class_of(family)
+            if chosen is None:
+                known = [known[1] for known in FAMILIES.values() if cls.class_of(known)]
+                raise ValueError(
+                    f"{directory}: there is no {family[1]}{cls.suffix}; the families that have one "
+                    f"are {', '.join(known)}"
+                )
+            return chosen.from_pretrained(directory, **options)
 
     @classmethod
     def class_of(cls, family: tuple[ModuleType, str]) -> Any:

@@ -22,6 +22,8 @@ from corpus import SPECIAL, read_documents
 from tokenizers import BertWordPieceTokenizer
 from tqdm import tqdm
 
+from npbert.checkpoints.writing import atomic_write
+
 HERE = Path(__file__).parent
 NO_PAIR = -1  # the next-sentence label of a row that is no such pair
 
@@ -38,7 +40,8 @@ def encode_corpus(split: str, vocabulary: Path) -> list[np.ndarray]:
             documents.append(np.concatenate([np.array(e.ids, np.int32) for e in encodings]))
         lengths = np.array([len(ids) for ids in documents])
         cache.parent.mkdir(exist_ok=True)
-        np.savez(cache, ids=np.concatenate(documents), lengths=lengths)
+        with atomic_write(cache) as file:
+            np.savez(file, ids=np.concatenate(documents), lengths=lengths)
     stored = np.load(cache)
     return np.split(stored["ids"], np.cumsum(stored["lengths"])[:-1])
 

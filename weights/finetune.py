@@ -18,7 +18,6 @@ import importlib
 import json
 import math
 import shutil
-import tempfile
 import time
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from tqdm import tqdm
 
 from npbert import BertTokenizer
 from npbert.checkpoints.directory import read_weights
+from npbert.checkpoints.saving import saving
 
 HERE = Path(__file__).parent
 # Peak rates of AdamW and of Muon on the encoder's matrices (0: AdamW for all), pieces in a batch,
@@ -111,9 +111,7 @@ def new_model(task, base: Path, seed: int):
 
 def export(model, base: Path, directory: Path, log: list[list[float]]) -> None:
     """Write the checkpoint: weights in half precision, to be computed with in single precision."""
-    directory.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".unfinished-") as folder:
-        folder = Path(folder)
+    with saving(directory) as folder:
         model.cpu().half().save_pretrained(folder)
         config = json.loads((folder / "config.json").read_text())
         config["dtype"] = "float32"
@@ -126,7 +124,6 @@ def export(model, base: Path, directory: Path, log: list[list[float]]) -> None:
             writer.writerows(log)
         for file in folder.iterdir():
             file.chmod(0o644)  # the library lets nobody else read the weights
-            file.replace(directory / file.name)
 
 
 # ---- batches -------------------------------------------------------------------------------

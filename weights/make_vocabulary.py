@@ -13,6 +13,8 @@ from pathlib import Path
 from corpus import read_documents
 from tokenizers import BertWordPieceTokenizer
 
+from npbert.checkpoints.writing import atomic_write
+
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -31,7 +33,8 @@ def main() -> None:
     # map, so they are numbered anew: special tokens first, then by code point.
     pieces = sorted(set(tokenizer.get_vocab()) - set(SPECIAL_TOKENS))
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text("".join(f"{piece}\n" for piece in SPECIAL_TOKENS + pieces), "utf-8")
+    with atomic_write(arguments.out) as file:
+        file.write("".join(f"{piece}\n" for piece in SPECIAL_TOKENS + pieces).encode())
     print(f"{arguments.out}: {len(SPECIAL_TOKENS) + len(pieces)} word pieces")
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from npbert.checkpoints.writing import atomic_write
+
 
 def read_curve(file: Path) -> dict[str, list[float]]:
     """Return the columns of a training.csv."""
@@ -39,7 +41,8 @@ def draw(directory: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     figure.suptitle(directory.name)
-    figure.savefig(directory / "training.png", dpi=80)
+    with atomic_write(directory / "training.png") as file:
+        figure.savefig(file, dpi=80, format="png")
     plt.close(figure)
 
 

@@ -30,7 +30,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import shutil
 import signal
 import tempfile
@@ -55,6 +54,8 @@ from families import (
 )
 from optimisation import make_optimizers, schedule, set_rates
 from tqdm import tqdm
+
+from npbert.checkpoints.saving import saving
 
 HERE = Path(__file__).parent
 SHORT, LONG = 64, 128  # pieces in a window: most of the time, and in the last part
@@ -173,17 +174,17 @@ def average_gradients(model, workers: int) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
-def save_atomically(path: Path, write) -> None:
-    """Write a file so that it is never half there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        write(file.name)
-    os.replace(file.name, path)
-
-
 def export(model, arguments) -> None:
     """Write the checkpoint: weights in half precision, to be computed with in single precision."""
-    directory = arguments.out
+    with saving(arguments.out) as folder:
+        write_checkpoint(model, arguments, folder)
+        if not (arguments.out / "vocab.txt").exists():
+            shutil.copy(arguments.vocabulary, folder / "vocab.txt")
+        shutil.copy(arguments.state / "curve.csv", folder / "training.csv")
+
+
+def write_checkpoint(model, arguments, directory: Path) -> None:
+    """Write weights, config.json and tokenizer_config.json."""
     model.cpu().half().save_pretrained(directory)
     (directory / "model.safetensors").chmod(0o644)  # the library lets nobody else read it
     config = json.loads((directory / "config.json").read_text())
@@ -196,9 +197,6 @@ def export(model, arguments) -> None:
         **{f"{name.strip('[]').lower()}_token": name for name in SPECIAL},
     }
     (directory / "tokenizer_config.json").write_text(json.dumps(tokenizer, indent=2) + "\n")
-    if not (directory / "vocab.txt").exists():
-        shutil.copy(arguments.vocabulary, directory / "vocab.txt")
-    shutil.copy(arguments.state / "curve.csv", directory / "training.csv")
 
 
 def train(worker: int, arguments) -> None:
@@ -280,14 +278,15 @@ def train(worker: int, arguments) -> None:
             "earlier": earlier,
             "batches": batches,  # what they are a function of, but for the step
         }
-        save_atomically(state_file, lambda name: torch.save(state, name))
         columns = ["step", "pieces", "train_nats", "validation_nats", "validation_top1"]
         if predicts_next_sentence(model):
             columns.append("validation_next")
-        with open(arguments.state / "curve.csv", "w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(log)
+        with saving(arguments.state) as folder:
+            torch.save(state, folder / state_file.name)
+            with open(folder / "curve.csv", "w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(columns)
+                writer.writerows(log)
 
     steps = arguments.steps + arguments.sentences
     progress = tqdm(total=steps, initial=step, disable=not first, mininterval=10)

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from npbert.checkpoints import numpy_weights, safetensors, tensorflow_weights, torch_weights
-from npbert.checkpoints.files import atomic_write, naming, short
+from npbert.checkpoints.files import naming, short
+from npbert.checkpoints.writing import atomic_write
 
 T = TypeVar("T")
 
@@ -143,13 +144,28 @@ def _stays_below(file: Any) -> bool:
     return bool(path.parts) and not path.anchor and ".." not in path.parts
 
 
-def write_weights(directory: str | os.PathLike[str], tensors: Mapping[str, np.ndarray]) -> None:
+def weights_metadata(directory: str | os.PathLike[str]) -> dict[str, str]:
+    """Return what the weights of a checkpoint directory say about themselves; {} in most formats.
+
+    Raises what `read_weights` raises.
+    """
+    path = weights_file(directory)
+    return safetensors.header(path).metadata if path.suffix == ".safetensors" else {}
+
+
+def write_weights(
+    directory: str | os.PathLike[str],
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Write `model.safetensors` as transformers loads it; the directory is made if missing.
 
+    metadata: text -> text, beside what transformers wants.
     Raises ValueError, before anything is written, for a dtype that the format does not have.
     """
     Path(directory).mkdir(parents=True, exist_ok=True)
-    safetensors.write(Path(directory, "model.safetensors"), tensors, {"format": "pt"})
+    metadata = {"format": "pt", **(metadata or {})}
+    safetensors.write(Path(directory, "model.safetensors"), tensors, metadata)
 
 
 def modern_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,11 +1,9 @@
-"""What readers and writers of files share: atomic writing, errors that name the file, limits."""
+"""What readers of files share: errors that name the file, and limits."""
 
 import os
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -15,29 +13,6 @@ MAX_DIMENSIONS = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32  #
 short = reprlib.Repr()  # whatever a damaged file holds, its error stays one readable line
 short.maxstring = short.maxother = 200
 short.maxlong, short.maxlist = 40, 33
-
-
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Give a binary file that replaces `path` when the block ends without an error.
-
-    Until then the bytes go to a hidden file beside it. An exception removes that file, and a
-    crash at any moment leaves the old `path` as it was. Arrays mapped from the old file stay
-    valid. Raises FileNotFoundError where the directory is missing.
-    """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no directory {path.parent} to write it to")
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # the bytes reach the disk before the name does
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

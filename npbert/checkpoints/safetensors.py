@@ -15,7 +15,8 @@ from typing import Any, BinaryIO, NamedTuple, TypeGuard
 
 import numpy as np
 
-from npbert.checkpoints.files import MAX_DIMENSIONS, MAX_SIZE, atomic_write, naming, short
+from npbert.checkpoints.files import MAX_DIMENSIONS, MAX_SIZE, naming, short
+from npbert.checkpoints.writing import atomic_write
 
 # What the file calls a dtype and how NumPy reads its bytes. The order is the one in which the
 # reference library lays tensors out: the widest first, so that every tensor is aligned.

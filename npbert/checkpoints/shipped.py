@@ -14,7 +14,7 @@ def shipped_checkpoints() -> dict[str, Path]:
     found = {
         file.parent.name: file.parent
         for folder in reversed(FOLDERS)
-        for file in sorted(folder.glob("*/config.json"))
+        for file in sorted(folder.glob("[!.]*/config.json"))  # no save that is under way
     }
     return dict(sorted(found.items()))
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from npbert.auto import family_ties
+from npbert.auto import AutoConfig, family_ties
 from npbert.checkpoints.directory import read_json, read_weights, write_json, write_weights
+from npbert.checkpoints.saving import contents, reading, saving
 from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.checkpoints.writing import atomic_write, output_directory
 from npbert.model.config import FILE
+from npbert.model.fingerprint import fingerprint
 
 DTYPES = ("float16", "float32", "float64")
 COPIED = (
@@ -33,7 +33,7 @@ def convert(
     It converts files, not models: every tensor of the checkpoint is kept, whatever head it belongs
     to, under its current name. Tied tensors that are stored twice are written once. config.json and
     the tokenizer's files are copied as they are; only where a dtype is asked for, config.json names
-    it. All files are complete before the first of them takes its place.
+    it. The files change together: checkpoints/saving.py says how.
 
     dtype  float16, float32 or float64: what floating-point tensors are turned into. By default they
            stay as they are, except for bfloat16, which npbert reads as float32.
@@ -42,29 +42,29 @@ def convert(
     Raises FileNotFoundError, and ValueError for a damaged file, a target that is the source or not
     empty, and values beyond the range of the dtype; nothing is written then.
     """
-    source, target = checkpoint_directory(source), Path(target)
+    source, target = checkpoint_directory(source), Path(output_directory(target))
     wanted = _float_dtype(dtype)
     _check_target(source, target, force)
-    config = read_json(source, FILE)
-    tensors = read_weights(source)
-    for name in _repeated(tensors, source):
+    with reading(source):
+        config = read_json(source, FILE)
+        tensors = read_weights(source)
+        names = [name for name in (FILE, *COPIED) if (source / name).is_file()]
+        copies = {name: (source / name).read_bytes() for name in names}
+        ties, metadata = _of_family(source)
+    for name in _repeated(tensors, ties):
         del tensors[name]
     if wanted is not None:
         tensors = {name: _cast(name, array, wanted) for name, array in tensors.items()}
         config.pop("torch_dtype", None)  # its name in older releases
         config["dtype"] = wanted.name
-    target.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".saving-", dir=target) as new:
-        write_weights(new, tensors)
-        if wanted is None:
-            shutil.copyfile(source / FILE, Path(new, FILE))
-        else:
+    with saving(target) as new:
+        write_weights(new, tensors, metadata)
+        if wanted is not None:
             write_json(new, FILE, config)
-        for name in COPIED:
-            if (source / name).is_file():
-                shutil.copyfile(source / name, Path(new, name))
-        for file in sorted(Path(new).iterdir()):
-            os.replace(file, target / file.name)
+            del copies[FILE]
+        for name, content in copies.items():
+            with atomic_write(new / name) as file:
+                file.write(content)
     return tensors
 
 
@@ -81,20 +81,25 @@ def _float_dtype(dtype: Any) -> np.dtype | None:
 
 
 def _check_target(source: Path, target: Path, force: bool) -> None:
-    if target.exists() and not target.is_dir():
-        raise ValueError(f"{target}: is a file, expected a directory to write to")
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target}: is the checkpoint itself, expected another directory")
-    if target.exists() and not force and any(target.iterdir()):
+    if target.exists() and not force and contents(target):
         raise ValueError(f"{target}: is not empty; --force replaces the files of the same names")
 
 
-def _repeated(tensors: dict[str, np.ndarray], source: Path) -> list[str]:
-    """Return the tensors that only repeat the one that they are tied to."""
+def _of_family(source: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return which tensors are another tensor, and the fingerprint of the config.
+
+    Nothing of either for a family that npbert lacks, whose files can be converted all the same.
+    """
     try:
-        ties = family_ties(source)
-    except ValueError:  # a family that npbert lacks: its files can be converted all the same
-        return []
+        return family_ties(source), fingerprint(AutoConfig.from_pretrained(source))
+    except ValueError:
+        return {}, {}
+
+
+def _repeated(tensors: dict[str, np.ndarray], ties: dict[str, str]) -> list[str]:
+    """Return the tensors that only repeat the one that they are tied to."""
     return [
         name
         for name, other in ties.items()

@@ -90,15 +90,14 @@ def _describe(name: str, directory: Path) -> dict[str, Any]:
 
 
 def trace(arguments: argparse.Namespace) -> None:
-    from npbert.checkpoints.files import atomic_write
+    from npbert.checkpoints.writing import atomic_write, output_file
     from npbert.tracing.page import make_page
 
     model = arguments.model
-    output = Path(arguments.output or f"{Path(model).resolve().name}-trace.html")
-    if output.is_dir():
-        raise IsADirectoryError(f"{output} is a directory, expected the name of a file to write")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"{output}: there is no directory {output.parent} to write it to")
+    output = arguments.output
+    if output is None:
+        output = f"{Path(model).resolve().name}-trace.html"
+    output_file(output)  # what is wrong with it is said before any work
     texts = [arguments.text, *arguments.more]
     page = make_page(model, texts, arguments.head, arguments.truncation).encode("utf-8")
     with atomic_write(output) as file:

@@ -14,6 +14,7 @@ from npbert.auto import class_for, family_of, family_ties
 from npbert.checkpoints import safetensors, torch_weights
 from npbert.checkpoints.directory import READERS, modern_names, read_json, read_shards, weights_file
 from npbert.checkpoints.files import naming
+from npbert.checkpoints.saving import reading
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import params
 from npbert.model.base import PreTrainedModel
@@ -38,6 +39,11 @@ def inspect(directory: str | Path, head: str | None = None) -> dict[str, Any]:
     and a head that the family does not have.
     """
     directory = checkpoint_directory(directory)
+    with reading(directory):
+        return _describe(directory, head)
+
+
+def _describe(directory: Path, head: str | None) -> dict[str, Any]:
     config = read_json(directory, FILE)
     file = weights_file(directory)
     stored = stored_tensors(file)

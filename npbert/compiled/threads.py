@@ -13,6 +13,8 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from npbert.compiled.cache import guard
+
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
     from threading import BoundedSemaphore
@@ -34,7 +36,7 @@ def compile_loops(loops: Callable[..., Any]) -> Callable[..., Any]:
         "error_model": "numpy",
     }
     try:
-        return numba.njit(cache=True, **options)(loops)
+        return guard(numba.njit(cache=True, **options)(loops))
     except RuntimeError:  # no folder that the machine code could be kept in
         return numba.njit(**options)(loops)
 

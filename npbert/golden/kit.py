@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -23,7 +22,9 @@ import numpy as np
 from npbert.auto import class_named
 from npbert.checkpoints import safetensors
 from npbert.checkpoints.directory import modern_names, read_json
-from npbert.checkpoints.files import atomic_write, naming, short
+from npbert.checkpoints.files import naming, short
+from npbert.checkpoints.saving import contents, reading, saving
+from npbert.checkpoints.writing import atomic_write, output_directory
 from npbert.golden.comparing import sample
 from npbert.golden.manifest import FORMAT, Case, Manifest, Tensor, read_manifest
 from npbert.model import params
@@ -31,6 +32,7 @@ from npbert.model.base import PreTrainedModel
 
 MANIFEST, WEIGHTS, INPUTS = "manifest.json", "weights.safetensors", "inputs.safetensors"
 EXPECTED, EXPECTED_FLOAT32 = "expected.safetensors", "expected_float32.safetensors"
+FILES = (MANIFEST, WEIGHTS, INPUTS, EXPECTED, EXPECTED_FLOAT32)
 
 
 class Kit:
@@ -62,6 +64,11 @@ class Kit:
         manifest or file, and for arrays that are missing or of another shape than it says.
         """
         directory = Path(directory)
+        with reading(directory):
+            return cls._read(directory)
+
+    @classmethod
+    def _read(cls, directory: Path) -> Kit:
         values = read_json(directory, MANIFEST)
         with naming(directory / MANIFEST):
             kit = cls(directory, read_manifest(values))
@@ -191,16 +198,13 @@ def model_with(
     return model
 
 
-# ---- writing a kit beside its place, and moving it there: there is never half of one ----------
+# ---- writing: there is never half of a kit -----------------------------------------------------
 
 
-def check_target(directory: Path) -> None:
+def check_target(directory: str | os.PathLike[str]) -> None:
     """Raise ValueError unless a kit can be written there: nothing, an empty directory, or a kit."""
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise ValueError(f"{directory} is a file, expected a directory for the kit")
-    if not any(directory.iterdir()):
+    directory = Path(output_directory(directory))
+    if not directory.exists() or not contents(directory):
         return
     found = None
     if (directory / MANIFEST).is_file():
@@ -210,34 +214,20 @@ def check_target(directory: Path) -> None:
 
 
 def write_kit(
-    directory: Path, values: Mapping[str, Any], files: Mapping[str, Mapping[str, np.ndarray]]
+    directory: str | os.PathLike[str],
+    values: Mapping[str, Any],
+    files: Mapping[str, Mapping[str, np.ndarray]],
 ) -> None:
-    """Write the manifest and the files of arrays; an older kit is replaced at the end.
+    """Write the manifest and the files of arrays; those of an older kit are replaced together.
 
-    The same contents give the same bytes. Whatever fails leaves the older kit as it was; only a
-    crash between the two renamings at the end can leave it under its hidden name.
+    The same contents give the same bytes. Whatever fails leaves the older kit as it was.
     """
     check_target(directory)
-    directory = Path(os.path.abspath(directory))
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    mark = os.urandom(4).hex()
-    new = directory.with_name(f".{directory.name}.{mark}.new")
-    old = directory.with_name(f".{directory.name}.{mark}.old")
-    new.mkdir()
-    try:
+    with saving(directory, obsolete=FILES) as new:
         for name, arrays in files.items():
             safetensors.write(new / name, arrays)
         with atomic_write(new / MANIFEST) as file:
             file.write("".join(lines(values)).encode())
-        if directory.exists():
-            os.replace(directory, old)
-        os.replace(new, directory)
-    except BaseException:
-        if old.exists() and not directory.exists():
-            os.replace(old, directory)
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def lines(values: Mapping[str, Any]) -> Iterator[str]:

@@ -101,8 +101,8 @@ def make_kit(
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
     reference differ; ImportError where the reference is not installed.
     """
-    directory = Path(directory)
     check_target(directory)
+    directory = Path(directory)
     require()
     source = about_of(model)
     model = settled(load(model) if isinstance(model, (str, Path)) else model)

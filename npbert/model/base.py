@@ -9,22 +9,27 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from npbert.checkpoints.directory import read_weights, write_weights
+from npbert.checkpoints.directory import (
+    read_weights,
+    weights_metadata,
+    write_json,
+    write_weights,
+)
+from npbert.checkpoints.saving import reading, saving
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.compiled import backend
 from npbert.compiled.texts import Keep, texts_of
 from npbert.model import params
-from npbert.model.config import PreTrainedConfig
+from npbert.model.config import FILE, PreTrainedConfig
+from npbert.model.fingerprint import differences, fingerprint
 from npbert.model.inputs import Inputs, check_inputs, check_rows, joined_rows
 from npbert.model.outputs import BaseModelOutput, ModelOutput
 from npbert.model.params import Shapes
@@ -148,12 +153,10 @@ class PreTrainedModel:
         directory = checkpoint_directory(directory)
         of_config = options.keys() & cls.config_class.option_names()
         changes = {name: options.pop(name) for name in of_config}
-        config = cls.config_class.from_pretrained(directory, **changes)
+        config, tensors, differing = cls._read(directory, changes)
         shapes = cls.parameter_shapes(config, **options)
         ties = cls.tied(config)
-        tensors = params.fit_prefix(
-            read_weights(directory), shapes | dict.fromkeys(ties), cls.base_model_prefix
-        )
+        tensors = params.fit_prefix(tensors, shapes | dict.fromkeys(ties), cls.base_model_prefix)
         for name, source in ties.items():
             if name not in tensors:
                 continue
@@ -164,6 +167,8 @@ class PreTrainedModel:
             else:  # then both count, as in the reference: the config is wrong, not the weights
                 shapes = {**shapes, name: shapes[source]}
         missing, unexpected = params.match(tensors, shapes, cls.optional(config), str(directory))
+        if differing:
+            _warn(f"{directory / FILE}: {differing}: changed by hand, or that of other weights")
         if unexpected:
             _warn(f"{directory}: {cls.__name__} does not use {_listed(unexpected)}")
             tensors = {name: array for name, array in tensors.items() if name in shapes}
@@ -181,11 +186,29 @@ class PreTrainedModel:
         model.name_or_path = directory
         return model
 
+    @classmethod
+    def _read(
+        cls, directory: Path, changes: dict[str, Any]
+    ) -> tuple[PreTrainedConfig, dict[str, np.ndarray], str]:
+        """Read the config, with `changes`, the weights, and in what they differ (fingerprint.py).
+
+        While the files are opened no save of npbert's can change them. Where locks do not hold (on
+        Windows, say) both may have been replaced in the meantime, and so are read once more.
+        """
+        for _ in range(2):
+            with reading(directory):
+                config = cls.config_class.from_pretrained(directory, **changes)
+                tensors = read_weights(directory)
+                found = differences(config, weights_metadata(directory), changes.keys())
+            if not found:
+                break
+        return config, tensors, found
+
     def save_pretrained(self, directory: str | Path) -> None:
         """Write config.json and model.safetensors into a directory, made where it is missing.
 
-        Both are complete before either takes its place: a failure leaves the old files as they
-        were, and so does a crash, unless it falls between the two renamings at the end.
+        The two change together, whatever happens: checkpoints/saving.py says how. The weights name
+        the options that they were saved with, so that another config beside them is noticed.
         """
         about = {"architectures": [type(self).__name__], "dtype": str(self.dtype)}
         config = dataclasses.replace(self.config, other={**self.config.other, **about})
@@ -193,13 +216,9 @@ class PreTrainedModel:
         for name, source in self.tied(self.config).items():
             if tensors[name] is tensors[source]:
                 del tensors[name]
-        directory = Path(directory)
-        directory.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".saving-", dir=directory) as new:
-            config.save_pretrained(new)
-            write_weights(new, tensors)
-            for file in sorted(Path(new).iterdir()):
-                os.replace(file, directory / file.name)
+        with saving(directory) as new:
+            write_json(new, FILE, config.to_dict())
+            write_weights(new, tensors, fingerprint(config))
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return every tensor under its checkpoint name, tied ones included."""

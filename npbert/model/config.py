@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from npbert.activations import ACTIVATIONS
 from npbert.checkpoints.directory import read_json, write_json
+from npbert.checkpoints.saving import saving
 from npbert.checkpoints.shipped import checkpoint_directory
 
 FILE = "config.json"
@@ -199,7 +200,8 @@ class PreTrainedConfig:
 
     def save_pretrained(self, directory: str | Path) -> None:
         """Write config.json into a directory, which is made where it does not exist."""
-        write_json(Path(directory), FILE, self.to_dict())
+        with saving(directory) as new:
+            write_json(new, FILE, self.to_dict())
 
 
 def _plain_labels(count: int) -> dict[int, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from npbert import auto
+from npbert.checkpoints.saving import reading
 from npbert.checkpoints.shipped import checkpoint_directory, shipped_checkpoints
 from npbert.model.base import PreTrainedModel
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
@@ -119,7 +120,8 @@ def load(
             )
     if not isinstance(model, PreTrainedModel):
         directory = checkpoint_directory(model)
-        model, own_tokenizer = _load(task, directory.resolve())
+        with reading(directory):  # both are of one save
+            model, own_tokenizer = _load(task, directory.resolve())
         return model, own_tokenizer if tokenizer is None else tokenizer
     given = type(model).__name__
     if not given.endswith(task.heads):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from npbert.checkpoints.saving import reading, saving
 from npbert.terminal import progress as with_progress
 from npbert.tokenizer.arguments import (
     checked_number,
@@ -298,21 +299,24 @@ class PreTrainedTokenizer(Vocabulary):
         from npbert.checkpoints.shipped import checkpoint_directory
 
         directory = os.fspath(checkpoint_directory(os.fspath(pretrained_model_name_or_path)))
-        arguments = read_arguments(directory, SETTINGS, options, cls._obeys_normalizer)
-        with naming(directory):
-            return cls(**arguments)
+        with reading(directory):
+            arguments = read_arguments(directory, SETTINGS, options, cls._obeys_normalizer)
+            with naming(directory):
+                return cls(**arguments)  # which reads vocab.txt
 
     def save_pretrained(self, save_directory: str | os.PathLike[str]) -> tuple[str, ...]:
         """Write vocab.txt and the files beside it, which transformers reads; return their paths.
 
-        The directory is made where it is missing, and each file is written atomically.
+        The directory is made where it is missing. The files change together, whatever happens:
+        checkpoints/saving.py says how.
         """
-        directory = os.fspath(save_directory)
-        os.makedirs(directory, exist_ok=True)
         settings = {name: getattr(self, name) for name in SETTINGS}
         if self.model_max_length > LARGEST_LIMIT:
             del settings["model_max_length"]
         if self.model_input_names == type(self).model_input_names:
             del settings["model_input_names"]
         settings["tokenizer_class"] = type(self).__name__
-        return (*self.save_vocabulary(directory), *write_files(directory, self, settings))
+        with saving(save_directory) as new:
+            self.save_vocabulary(new)
+            names = ["vocab.txt", *write_files(new, self, settings)]
+        return tuple(os.path.join(os.fspath(save_directory), name) for name in names)

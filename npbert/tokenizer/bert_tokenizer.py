@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from npbert.checkpoints.saving import reading
 from npbert.tokenizer.added_tokens import AddedToken, short
 from npbert.tokenizer.arguments import checked_text
 from npbert.tokenizer.base import PreTrainedTokenizer
@@ -174,9 +175,11 @@ class AutoTokenizer:
         from npbert.checkpoints.shipped import checkpoint_directory
 
         path = os.fspath(checkpoint_directory(os.fspath(directory)))
-        name = read_json_if_there(path, "tokenizer_config.json").get("tokenizer_class")
-        convbert = name in ("ConvBertTokenizer", "ConvBertTokenizerFast")
-        return (ConvBertTokenizer if convbert else BertTokenizer).from_pretrained(path, **options)
+        with reading(path):
+            name = read_json_if_there(path, "tokenizer_config.json").get("tokenizer_class")
+            convbert = name in ("ConvBertTokenizer", "ConvBertTokenizerFast")
+            chosen = ConvBertTokenizer if convbert else BertTokenizer
+            return chosen.from_pretrained(path, **options)
 
 
 BertTokenizerFast = BertTokenizer

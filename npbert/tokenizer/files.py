@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from npbert.checkpoints.writing import atomic_write
 from npbert.tokenizer.added_tokens import WHITE_SPACE, AddedToken, added_token, short
 from npbert.tokenizer.file_values import (
     EXTRA,
@@ -66,10 +67,6 @@ def write_vocabulary(path: str | os.PathLike[str], id_of_token: dict[str, int]) 
 
     A token that cannot be a line, or ids too sparse for line numbers, are a ValueError.
     """
-    from npbert.checkpoints.directory import (
-        atomic_write,  # here, because it needs NumPy and reading does not
-    )
-
     lines: list[str] = []
     for token, number in sorted(id_of_token.items(), key=lambda entry: entry[1]):
         if "\n" in token or token != token.rstrip(WHITE_SPACE):
@@ -253,8 +250,10 @@ def read_json_if_there(directory: str, name: str) -> dict[str, Any]:
     return read_json(directory, name)
 
 
-def write_files(directory: str, tokenizer: Any, settings: dict[str, Any]) -> list[str]:
-    """Write what stands beside vocab.txt, and return the paths.
+def write_files(
+    directory: str | os.PathLike[str], tokenizer: Any, settings: dict[str, Any]
+) -> list[str]:
+    """Write what stands beside vocab.txt, and return the names.
 
     A tokenizer.json is among them: it is what other libraries read, and one that lay there before
     would go before vocab.txt.
@@ -289,7 +288,7 @@ def write_files(directory: str, tokenizer: Any, settings: dict[str, Any]) -> lis
     }
     for name, content in contents.items():
         write_json(directory, name, content)
-    return [os.path.join(directory, name) for name in contents]
+    return [*contents]
 
 
 def pipeline_of(tokenizer: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from npbert.checkpoints.writing import output_directory
 from npbert.tokenizer.added_tokens import AddedToken, AddedTokens, added_token, short
 from npbert.tokenizer.file_values import NEEDED
 from npbert.tokenizer.files import check_vocabulary, read_vocabulary, write_vocabulary
@@ -405,7 +406,7 @@ class Vocabulary:
     ) -> tuple[str]:
         """Write vocab.txt atomically into an existing directory, and return its path."""
         name = f"{filename_prefix}-vocab.txt" if filename_prefix else "vocab.txt"
-        path = os.path.join(os.fspath(save_directory), name)
+        path = os.path.join(output_directory(save_directory), name)
         write_vocabulary(path, self.id_of_token)
         return (path,)
 

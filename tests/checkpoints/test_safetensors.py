@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from safetensors_files import REFUSED, dicts, entry, file_of, metadatas, quick, same
 
 from npbert.checkpoints import safetensors
-from npbert.checkpoints.files import MAX_DIMENSIONS, atomic_write
+from npbert.checkpoints.files import MAX_DIMENSIONS
+from npbert.checkpoints.writing import atomic_write
 
 
 @pytest.fixture
@@ -292,7 +293,7 @@ def test_a_process_that_dies_leaves_the_old_file(path):
     safetensors.write(path, {"a": np.zeros(3)})
     old = path.read_bytes()
     script = (
-        "import os, sys; from npbert.checkpoints.files import atomic_write\n"
+        "import os, sys; from npbert.checkpoints.writing import atomic_write\n"
         "with atomic_write(sys.argv[1]) as file:\n"
         "    file.write(b'half'); file.flush(); os._exit(9)"
     )

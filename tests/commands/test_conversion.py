@@ -1,8 +1,8 @@
 """npbert/conversion.py: every format becomes safetensors; nothing is lost or overwritten."""
 
+import errno
 import json
 import os
-import shutil
 import sys
 
 import numpy as np
@@ -147,13 +147,14 @@ def test_targets_that_are_refused(checkpoint, tmp_path):
         checkpoint / ".." / "checkpoint": "is the checkpoint itself",
         used: "is not empty; --force replaces the files of the same names",
         used / "file": "is a file, expected a directory to write to",
+        "": "the path is empty, expected a directory to write to",
     }.items():
         for force in (False, True):
             if force and target == used:
                 continue
             with pytest.raises(ValueError) as error:
                 conversion.convert(checkpoint, target, force=force)
-            assert str(error.value).startswith(f"{target}: {message}")
+            assert str(error.value).startswith(f"{target}: {message}" if target else message)
     assert before == {file.name: file.read_bytes() for file in checkpoint.iterdir()}
     assert os.listdir(used) == ["file"]
 
@@ -182,12 +183,17 @@ def test_a_failure_leaves_the_old_files(checkpoint, tmp_path, monkeypatch):
     before = {file.name: file.read_bytes() for file in target.iterdir()}
 
     def crash(*arguments):
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="no space left"), monkeypatch.context() as patched:
-        patched.setattr(shutil, "copyfile", crash)
-        conversion.convert(checkpoint, target, "float64", force=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", crash)
+        for directory in (target, tmp_path / "made" / "here"):
+            with pytest.raises(OSError) as raised:
+                conversion.convert(checkpoint, directory, "float64", force=True)
+            file = directory / "model.safetensors"
+            assert str(raised.value) == f"cannot write {file}: no space left on the disk"
     assert before == {file.name: file.read_bytes() for file in target.iterdir()}
+    assert not (tmp_path / "made").exists()
 
 
 def test_the_command(checkpoint, tmp_path, capsys):

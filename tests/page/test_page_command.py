@@ -1,7 +1,11 @@
 """The command `npbert trace`: the page that it writes, and what it says of wrong input."""
 
+import errno
 import json
+import os
 import re
+import sys
+import threading
 
 import pytest
 
@@ -45,6 +49,8 @@ WRONG = {
     "head": (["a", "--head", "ForNothing"], "head is 'ForNothing', expected one of Model"),
     "untrained head": (["a", "--head", "ForTokenClassification"], "missing: classifier.weight"),
     "directory": (["a", "-o", "."], "is a directory"),
+    "directory to be": (["a", "-o", "sub/"], "sub/ is a directory, expected the name of a file"),
+    "no name": (["a", "-o", ""], "the path is empty, expected the name of a file to write"),
     "nowhere": (["a", "-o", "no/page.html"], "there is no directory no"),
     "no text": ([], "required: TEXT"),
 }
@@ -57,6 +63,20 @@ def test_wrong_input_is_one_line_and_writes_nothing(run, checkpoint, tmp_path, a
     assert (status, out) == (2, "")
     assert message in err and err.count("\n") == 1 and "Traceback" not in err
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and links of POSIX")
+def test_a_page_goes_through_pipes_and_links(run, checkpoint, tmp_path):
+    os.mkfifo("pipe")
+    got = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    assert run(checkpoint, TEXT, "-o", "pipe")[0] == 0
+    reader.join(10)
+    (tmp_path / "link.html").symlink_to("page.html")
+    assert run(checkpoint, TEXT, "-o", "link.html")[0] == 0
+    assert (tmp_path / "page.html").read_bytes() == got[0]
+    assert (tmp_path / "link.html").is_symlink() and (tmp_path / "pipe").is_fifo()
 
 
 def test_an_unknown_model_is_one_line(run):
@@ -73,8 +93,9 @@ def test_a_failure_leaves_the_old_page(run, checkpoint, tmp_path, monkeypatch):
     page.write_text("old")
 
     def fail(*_):
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", fail)
-    assert run(checkpoint, TEXT, "-o", page)[0] == 2
-    assert page.read_text() == "old" and [*tmp_path.glob(".page*")] == []
+    message = f"npbert: error: cannot write {page}: no space left on the disk\n"
+    assert run(checkpoint, TEXT, "-o", page) == (2, "", message)
+    assert page.read_text() == "old" and sorted(tmp_path.iterdir()) == [checkpoint, page]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npbert import AddedToken, BertTokenizer
+from npbert.tokenizer import added_tokens
 from npbert.tokenizer.added_tokens import WHITE_SPACE, added_token, longest_of
 
 LINES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "man", "new", "##s", ".", "中", "a"]
@@ -42,6 +43,28 @@ def test_tokens_with_their_options():
         AddedToken(3)
     with pytest.raises(ValueError, match="surrogates"):
         AddedToken("\ud800")
+
+
+def test_adding_one_by_one_looks_at_no_token_twice(tokenizer, monkeypatch):
+    """Or else the time for many grows with their square."""
+
+    class NeverWhole(dict):
+        def __iter__(self):
+            raise AssertionError("all tokens were looked at to add one")
+
+        keys = values = items = copy = __iter__
+
+    class NeverMade(added_tokens.Finder):
+        def __init__(self, *arguments):
+            raise AssertionError("a finder was made to add a token")
+
+    tokens = tokenizer.added_tokens
+    tokens.id_of, tokens.token_of_id = NeverWhole(tokens.id_of), NeverWhole(tokens.token_of_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(added_tokens, "Finder", NeverMade)
+        assert [tokenizer.add_tokens(f"<new {n}>") for n in range(5)] == [1] * 5
+        assert tokenizer.add_special_tokens({"extra_special_tokens": ["<e>"]}) == 1
+    assert tokens.id_of["<new 4>"] == FIRST + 4
 
 
 def test_ids_and_sizes(tokenizer):
