@@ -283,7 +283,7 @@ class Program:
         mask = np.zeros(5, np.int64)
         if mask_bias is not None:
             mask[:] = address(mask_bias), *mask_bias.strides
-        counters = np.zeros(len(self.table) + 1, np.int64)
+        counters = np.zeros(1 + parts * len(self.table), np.int64)
         kept = (x, results, memory, mask_bias, places, texts, mask, counters)
         threads.together(
             steps.run, parts, kept, address(self.table), len(self.table), address(places),
@@ -334,8 +334,8 @@ def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> An
         return NotImplemented
     attentions = [array for array in results if array.ndim == 4]
     states = [array.reshape(B, T, -1) for array in results if array.ndim == 2]
-    states = [None] * (len(attentions) - len(states)) + states
-    return zip_longest(states, attentions)
+    missing = [None] * (len(attentions) - len(states))
+    return zip_longest([*missing, *states], attentions)
 
 
 def linear(x: np.ndarray, p: Any) -> Any:

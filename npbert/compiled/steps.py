@@ -62,6 +62,7 @@ KEYS, VALUES, FILTERS = SOURCE_FIRST, OTHER_FIRST, OTHER_FIRST
 ROW_BYTES = 4 * PANEL  # of one channel in a panel
 BLOCK = 24  # rows of a matrix that one thread takes at a time
 NEAR = 2**20  # bytes of panels that stay in a core's own cache while the matrix passes by
+FEWEST = 2  # panels that a thread has for its own, or else all threads share all panels
 LOOKS = 2000  # so often a thread looks, for some 0.1 ms, before it sleeps
 PAUSE = 50 if os.name == "posix" else 1  # microseconds, or else milliseconds
 
@@ -161,18 +162,18 @@ def multiply(weight, row_step, column_step, panel, terms, out, rows, halves):
 
 
 @compile_part
-def product(item, step, buffers, panels, last_halves, scratch):
-    """Multiply a block of rows of a matrix by the panels of a group, and finish the rows."""
+def product(item, step, buffers, first, last, panels, last_halves, scratch):
+    """Multiply a block of rows of a matrix by panels from `first` to `last`; finish the rows."""
     terms, rows_of_group = integer(step, TERMS), integer(step, ROWS)
     blocks = (rows_of_group + BLOCK - 1) // BLOCK
     near = near_panels(terms)
-    first = item // (integer(step, GROUPS) * blocks) * near
+    first += item // (integer(step, GROUPS) * blocks) * near
     block = item % (integer(step, GROUPS) * blocks)
     group, start = block // blocks, block % blocks * BLOCK
     rows, channel = min(BLOCK, rows_of_group - start), group * rows_of_group + start
     row_step, column_step = integer(step, ROW_STEP), integer(step, COLUMN_STEP)
     weight = integer(step, WEIGHT) + group * integer(step, GROUP_STEP) + start * row_step
-    for p in range(first, min(first + near, panels)):
+    for p in range(first, min(first + near, last)):
         halves = last_halves if p == panels - 1 else 2
         x = row(buffers, step, SOURCE, p, group * terms)
         multiply(weight, row_step, column_step, x, terms, scratch, rows, halves)
@@ -484,18 +485,22 @@ def leave(item, step, buffers, tokens):
 
 
 @compile_part
-def count_items(step, panels, halves, texts):
-    """Return how many parts a step has that threads take one by one."""
+def count_items(step, halves, texts):
+    """Return how many parts a step has that threads take one by one, if it is not a product."""
     kind = integer(step, KIND)
-    if kind == PRODUCT:
-        near = near_panels(integer(step, TERMS))
-        blocks = (integer(step, ROWS) + BLOCK - 1) // BLOCK
-        return (panels + near - 1) // near * integer(step, GROUPS) * blocks
-    if kind == ATTENTION or kind == DYNAMIC:
+    if kind in (ATTENTION, DYNAMIC):
         return texts * integer(step, HEADS)
     if kind == DEPTHWISE:
         return texts * ((integer(step, ROWS) + PANEL - 1) // PANEL)
     return halves
+
+
+@compile_part
+def count_blocks(step, panels):
+    """Return how many parts a product with so many panels has."""
+    blocks = (integer(step, ROWS) + BLOCK - 1) // BLOCK
+    near = near_panels(integer(step, TERMS))
+    return (panels + near - 1) // near * integer(step, GROUPS) * blocks
 
 
 @compile_loops
@@ -505,37 +510,50 @@ def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask,
 
     Arrays are given by their addresses. texts: first token and length of each. mask: as
     attention has it. scratches: an address for each thread. counters: whole numbers,
-    0 to begin with: how many parts of steps are done, and for each step how many are taken.
+    0 to begin with: how many parts of steps are done, and for each step and thread's share how
+    many are taken.
 
-    Whichever thread is free takes the next part of a step, so that nobody waits for a thread that
-    the system has put to sleep, unless for the part that it is in.
+    Each thread begins with the tokens that it had before, which are in its core's own cache. When
+    all of those are taken it helps with the others', so that nobody waits for a thread that the
+    system has put to sleep, unless for the part that it is in.
     """
     panels = (tokens + PANEL - 1) // PANEL
     last_halves = 1 if 0 < tokens % PANEL <= LANES else 2
     halves = 2 * (panels - 1) + last_halves
+    shares = parts if panels >= FEWEST * parts else 1
     scratch, all_done = integer(scratches, part), 0
     for i in range(count):
-        step, taken = steps + 8 * FIELDS * i, counters + 8 * (i + 1)
-        kind, items = integer(step, KIND), count_items(step, panels, halves, how_many_texts)
-        all_done += items
-        item = count_up(taken)
-        while item < items:
+        step = steps + 8 * FIELDS * i
+        kind = integer(step, KIND)
+        for turn in range(shares):
+            share = (part + turn) % shares
+            taken = counters + 8 * (1 + i * parts + share)
+            first, last = share * panels // shares, (share + 1) * panels // shares
+            start = 0
             if kind == PRODUCT:
-                product(item, step, buffers, panels, last_halves, scratch)
-            elif kind == NORM:
-                norm(item, step, buffers)
-            elif kind == ATTENTION:
-                attention(item, step, buffers, texts, mask, scratch)
-            elif kind == DEPTHWISE:
-                depthwise(item, step, buffers, texts, scratch)
-            elif kind == DYNAMIC:
-                dynamic(item, step, buffers, texts, scratch)
-            elif kind == ENTER:
-                enter(item, step, buffers, tokens)
+                end = count_blocks(step, last - first)
             else:
-                leave(item, step, buffers, tokens)
-            count_up(counters)
-            item = count_up(taken)
+                items = count_items(step, halves, how_many_texts)
+                start, end = share * items // shares, (share + 1) * items // shares
+            all_done += end - start
+            item = start + count_up(taken)
+            while item < end:
+                if kind == PRODUCT:
+                    product(item, step, buffers, first, last, panels, last_halves, scratch)
+                elif kind == NORM:
+                    norm(item, step, buffers)
+                elif kind == ATTENTION:
+                    attention(item, step, buffers, texts, mask, scratch)
+                elif kind == DEPTHWISE:
+                    depthwise(item, step, buffers, texts, scratch)
+                elif kind == DYNAMIC:
+                    dynamic(item, step, buffers, texts, scratch)
+                elif kind == ENTER:
+                    enter(item, step, buffers, tokens)
+                else:
+                    leave(item, step, buffers, tokens)
+                count_up(counters)
+                item = start + count_up(taken)
         if integer(step, WAIT):
             looked = 0
             while counted(counters) < all_done:

@@ -26,6 +26,9 @@ class Keep(NamedTuple):
     attentions: bool = False
 
 
+ALL = Keep(states=True, attentions=True)
+
+
 class Run(NamedTuple):
     """Texts of one length that stand next to each other."""
 

@@ -48,7 +48,7 @@ def compile_part(loops: Callable[..., Any], copied: bool = False) -> Callable[..
     """
     import numba
 
-    without = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    without: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return numba.njit(nogil=True, error_model="numpy", forceinline=copied, **without)(loops)
 
 

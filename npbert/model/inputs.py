@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.compiled.texts import Keep
+from npbert.compiled.texts import ALL, Keep
 from npbert.model.config import PreTrainedConfig
 from npbert.ops import mask_bias
 
@@ -24,7 +24,7 @@ class Inputs:
     token_type_ids: np.ndarray  # [B, T]
     position_ids: np.ndarray  # [B, T] or [1, T]
     mask_bias: np.ndarray  # [B, 1, 1, T] or what broadcasts to [B, H, T, T], added to the scores
-    keep: Keep = Keep(True, True)  # what is wanted of the layers; the definitions give all
+    keep: Keep = ALL  # what is wanted of the layers; the definitions give all
 
     @property
     def shape(self) -> tuple[int, int]:

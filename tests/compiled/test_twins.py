@@ -19,7 +19,7 @@ from small_models import HEADS, inputs_for, small_model
 from npbert.activations import ACTIVATIONS
 from npbert.compiled import backend
 from npbert.compiled.backend import OPERATIONS, Operation
-from npbert.compiled.texts import Keep
+from npbert.compiled.texts import ALL
 from npbert.model.inputs import Inputs
 from npbert.model.params import Node, children
 
@@ -62,7 +62,7 @@ def calls(dtype):
 def keeping_all(argument):
     """Return inputs that ask for the outputs of all layers, anything else as it is."""
     is_inputs = isinstance(argument, Inputs)
-    return dataclasses.replace(argument, keep=Keep(True, True)) if is_inputs else argument
+    return dataclasses.replace(argument, keep=ALL) if is_inputs else argument
 
 
 def arrays_in(value):
