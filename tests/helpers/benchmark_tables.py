@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from helpers.benchmark_costs import Measured
+from helpers.benchmark_costs import Measured, npbert_of
 
 LABELS = {
     "npbert-numba": "npbert, numba",
@@ -27,7 +28,7 @@ def print_passes(measured: Sequence[Measured], limits: tuple[float, float], mark
          "GFLOP", "GFLOP/s of npbert", "of sgemm"]
     ]  # fmt: skip
     for m in measured:
-        ours = m.rate(m.npbert)
+        ours = m.rate(npbert_of(m.seconds))
         rows.append(
             [m.model, m.size, *(f"{1e3 * m.seconds[name]:.1f}" for name in names),
              *(f"{m.ratio(peer):.2f}" for peer in peers),
@@ -36,14 +37,14 @@ def print_passes(measured: Sequence[Measured], limits: tuple[float, float], mark
     print_table(rows, markdown)
 
 
-def print_texts(seconds: dict[str, dict[str, float]], tokens: int, markdown: bool) -> None:
-    """Print a row for every family: tokens a second."""
-    print(f"Tokens a second, of {tokens:,} in all; the ratio above 1: npbert is faster.\n")
-    names = [name for name in LABELS if any(name in taken for taken in seconds.values())]
+def print_texts(speeds: dict[str, dict[str, float]], markdown: bool) -> None:
+    """Print a row for every model: tokens a second."""
+    print("Tokens a second, the median of each; ratio above 1: npbert is faster.\n")
+    names = [name for name in LABELS if any(name in of_model for of_model in speeds.values())]
     rows = [["", *(LABELS[name] for name in names), "npbert / torch"]]
-    for family, taken in seconds.items():
-        ratio = Measured("", "", 0, 0, taken).ratio("torch")
-        rows.append([family, *(f"{tokens / taken[name]:,.0f}" for name in names), f"{ratio:.2f}"])
+    for model, of_model in speeds.items():
+        ratio = of_model.get(npbert_of(of_model), math.nan) / of_model.get("torch", math.nan)
+        rows.append([model, *(f"{of_model[name]:,.0f}" for name in names), f"{ratio:.2f}"])
     print_table(rows, markdown)
 
 
