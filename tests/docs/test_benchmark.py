@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers import benchmark_contestants
 from helpers.benchmark_costs import Measured, cost_of_pass
+from helpers.benchmark_tables import print_passes, print_texts
 
 import npbert
 
@@ -105,6 +106,23 @@ def test_ratios_say_how_many_times_as_long_as_npbert_a_peer_takes():
     measured = Measured("bert", "1 x 16", 12, 7, seconds)
     assert measured.ratio("torch") == 1.5 and measured.rate("torch") == 4
     assert math.isnan(measured.ratio("onnxruntime"))
+
+
+def test_the_table_leaves_out_what_did_not_take_part(capsys):
+    def printed(seconds):
+        print_passes([Measured("bert", "1 x 16", 4 * 10**9, 7, seconds)], (8e9, 1e9), False)
+        return capsys.readouterr().out.splitlines()[-2:]
+
+    heading, row = printed({"npbert-numpy": 2.0, "torch": 3.0})
+    assert heading.split("  ")[-1] == "of sgemm" and "ORT" not in heading
+    assert row.split()[4:] == ["2000.0", "3000.0", "4.0", "1.50", "2", "25%"]
+    heading, row = printed({"torch": 3.0})
+    assert "npbert" not in heading and row.split()[4:] == ["3000.0", "4.0"]
+
+
+def test_tokens_a_second_are_compared_with_torch(capsys):
+    print_texts({"Bert": {"npbert-numba": 3000.0, "torch": 2000.0}}, True)
+    assert "| Bert |         3,000 | 2,000 |           1.50 |" in capsys.readouterr().out
 
 
 def test_the_bytes_of_a_linear_map_are_its_weight_and_what_enters_and_leaves():
