@@ -30,10 +30,12 @@ from helpers.benchmark_costs import Measured, cost_of_pass
 from helpers.benchmark_machine import count_cores, list_versions, name_processor
 from helpers.benchmark_tables import print_passes, print_texts
 
+from npbert.checkpoints.shipped import checkpoint_directory
+
 # Set for the sake of old builds of OpenBLAS, they can halve the speed of a current one.
 MISLEADING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-SIZES = ["1x16", "1x128", "8x128"]
-LARGER = ["1x512", "32x128"]
+SIZES = [(1, 16), (1, 128), (8, 128)]  # texts, tokens of each
+LARGER = [(1, 512), (32, 128)]
 MODELS = {  # the defaults of a family's config are those of its published base model
     "bert-base": "Bert",
     "convbert-base": "ConvBert",
@@ -45,7 +47,7 @@ SMALL = {  # what reads the texts of `--texts`
     for model, others in {
         "bert-base": dict(intermediate_size=1536),
         "convbert-base": dict(intermediate_size=1536, embedding_size=384),
-        "mobilebert": dict(intermediate_size=768, intra_bottleneck_size=192),
+        "mobilebert": dict(num_attention_heads=6, intermediate_size=768, intra_bottleneck_size=192),
         "squeezebert": dict(intermediate_size=1536, embedding_size=384),
     }.items()
 }
@@ -56,7 +58,7 @@ TURN = 0.15  # seconds; a pass that takes longer runs once a turn
 def checkpoint_of(model: str, folder: Path, **options: Any) -> Path:
     """Return the directory of a model; one of MODELS is made in `folder`, of random weights."""
     if model not in MODELS:
-        return Path(model)
+        return checkpoint_directory(model).resolve()
     if not (folder / model).exists():
         import npbert
 
@@ -72,7 +74,9 @@ def start(names: list[str], directory: Path, folder: Path) -> dict[str, Process]
         try:
             found[name] = Process(name, directory, folder)
         except ImportError as error:
-            report(f"{name} is left out: {error}")
+            print(f"{name} is left out: {error}", file=sys.stderr)
+    if not found:
+        sys.exit("no contestant is installed")
     return found
 
 
@@ -96,15 +100,14 @@ def take_turns(
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def report(text: str) -> None:
+def report(what: str, seconds: dict[str, float]) -> None:
     """Say how far the benchmark is, beside what it prints at its end."""
-    print(text, file=sys.stderr, flush=True)
+    times = ", ".join(f"{name} {1e3 * time:.1f} ms" for name, time in seconds.items())
+    print(f"{what}: {times}", file=sys.stderr, flush=True)
 
 
-def compare_passes(
-    given: argparse.Namespace, machine: Process, folder: Path
-) -> tuple[list[Measured], tuple[float, float]]:
-    """Return every model's passes at every size, and the most that the machine did in between."""
+def compare_passes(given: argparse.Namespace, machine: Process, folder: Path) -> None:
+    """Time every model's passes at every size, and the machine in between; print, and draw."""
     import numpy as np
 
     from npbert.auto import AutoConfig, class_for
@@ -114,78 +117,111 @@ def compare_passes(
         directory = checkpoint_of(model, folder)
         config, model_class = AutoConfig.from_pretrained(directory), class_for(directory, "Model")
         contestants = start(given.contestants, directory, folder)
-        for size in given.sizes:
-            B, T = map(int, size.split("x"))
+        for B, T in given.sizes:
             ids = np.random.default_rng(0).integers(0, config.vocab_size, (B, T))
             check_agreement({name: run("forward", ids) for name, run in contestants.items()})
             limits.append(machine("limits"))
             seconds = take_turns(contestants, "forward", ids, ids, given.rounds)
             cost = cost_of_pass(model_class, config, B, T)
             measured.append(Measured(directory.name, f"{B} x {T}", *cost, seconds))
-            times = ", ".join(f"{name} {1e3 * time:.1f} ms" for name, time in seconds.items())
-            report(f"{directory.name} {B} x {T}: {times}")
+            report(f"{directory.name} {B} x {T}", seconds)
         for contestant in contestants.values():
             contestant.stop()
-    rates, bandwidths = zip(*limits)
-    return measured, (max(rates), max(bandwidths))
+    most = max(rate for rate, _ in limits), max(bandwidth for _, bandwidth in limits)
+    print_passes(measured, most, given.markdown)
+    if given.figure:
+        from helpers.benchmark_figure import draw_roofline
+
+        draw_roofline(measured, most, given.figure)
 
 
-def draw_texts() -> list[list[int]]:
+def draw_texts(vocab_size: int) -> list[list[int]]:
     """Return the ids of 1,500 texts of 4 to 128 word pieces, 30 on average."""
     draw = random.Random(0)
-    lengths = [min(128, 4 + round(draw.gammavariate(2.2, 12))) for _ in range(1500)]
-    return [[draw.randrange(1000, 30000) for _ in range(length)] for length in lengths]
+    lengths = [min(128, 4 + round(draw.gammavariate(2.1, 12))) for _ in range(1500)]
+    return [[draw.randrange(vocab_size) for _ in range(length)] for length in lengths]
 
 
-def compare_texts(given: argparse.Namespace, rows: list[list[int]], folder: Path) -> Any:
-    """Return for every family the median of the seconds that each contestant takes."""
+def compare_texts(given: argparse.Namespace, folder: Path) -> None:
+    """Time how long a model of every family takes for many texts, and print it."""
+    from npbert.auto import AutoConfig
+
     names = [name for name in given.contestants if name != "onnxruntime"]
-    found = {}
-    for model, options in SMALL.items():
-        directory = checkpoint_of(model, folder / "small", **options)
+    speeds = {}
+    for model in given.models:
+        directory = checkpoint_of(model, folder / "small", **SMALL.get(model, {}))
+        rows = draw_texts(AutoConfig.from_pretrained(directory).vocab_size)
         contestants = start(names, directory, folder)
-        # One text in twenty warms up.
-        seconds = take_turns(contestants, "pool_texts", rows[::20], rows, given.rounds)
-        found[MODELS[model]] = seconds
-        times = ", ".join(f"{name} {time:.2f} s" for name, time in seconds.items())
-        report(f"{MODELS[model]}: {times}")
+        few = rows[::20]  # to warm up
+        seconds = take_turns(contestants, "pool_texts", few, rows, given.rounds)
+        label = MODELS.get(model, directory.name)
+        report(label, seconds)
+        speeds[label] = {name: sum(map(len, rows)) / time for name, time in seconds.items()}
         for contestant in contestants.values():
             contestant.stop()
-    return found
+    print_texts(speeds, given.markdown)
 
 
-def main() -> None:
+def model(name: str) -> str:
+    """Check that a model is there, or can be made."""
+    if name not in MODELS:
+        try:
+            checkpoint_directory(name)
+        except (OSError, ValueError) as error:
+            raise argparse.ArgumentTypeError(error) from error
+    return name
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read texts x tokens, such as 8x128."""
+    B, _, T = text.partition("x")
+    return count(B), count(T)
+
+
+def count(text: str) -> int:
+    """Read a number of at least 1."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", nargs="+", metavar="MODEL", default=list(MODELS),
-                        help=f"{', '.join(MODELS)}, or checkpoint directories")  # fmt: skip
-    parser.add_argument("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
-    parser.add_argument("--sizes", nargs="+", metavar="BxT", default=SIZES)
-    parser.add_argument("--larger", action="store_true", help=f"{' and '.join(LARGER)}, too")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant")
-    parser.add_argument("--texts", action="store_true", help="texts of many lengths instead")
-    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
-    parser.add_argument("--figure", type=Path, metavar="FILE.svg", help="draw the passes")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="where models that are made stay")
-    given = parser.parse_args()
+    add = parser.add_argument
+    add(
+        "--models",
+        nargs="+",
+        type=model,
+        metavar="MODEL",
+        default=list(MODELS),
+        help=f"{', '.join(MODELS)}, or checkpoints",
+    )
+    add("--contestants", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    add("--sizes", nargs="+", type=size, metavar="BxT", default=SIZES)
+    add("--larger", action="store_true", help="1x512 and 32x128, too")
+    add("--rounds", type=count, default=5, help="turns of each contestant")
+    add("--texts", action="store_true", help="texts of many lengths instead")
+    add("--markdown", action="store_true", help="print the table in Markdown")
+    add("--figure", type=Path, metavar="FILE.svg", help="draw the passes")
+    add("--keep", type=Path, metavar="DIR", help="where models that are made stay")  # fmt: skip
+    given = parser.parse_args(arguments)
     given.sizes = given.sizes + LARGER * given.larger
 
     removed = [f"{name}={os.environ.pop(name)}" for name in MISLEADING if name in os.environ]
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         machine = Process("machine", folder, folder)
         kernel = machine("kernel") + "".join(f" ({variable} removed)" for variable in removed)
         print(f"{name_processor()}, {count_cores()} cores. {list_versions()}.")
         print(f"NumPy's BLAS: {kernel}.", flush=True)
-        if given.texts:
-            rows = draw_texts()
-            print_texts(compare_texts(given, rows, folder), sum(map(len, rows)), given.markdown)
-            return
-        measured, limits = compare_passes(given, machine, folder)
-    print_passes(measured, limits, given.markdown)
-    if given.figure:
-        from helpers.benchmark_figure import draw_roofline
-
-        draw_roofline(measured, limits, given.figure)
+        try:
+            if given.texts:
+                compare_texts(given, folder)
+            else:
+                compare_passes(given, machine, folder)
+        except (OSError, ValueError) as error:  # no checkpoint, or a size too large for it
+            sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

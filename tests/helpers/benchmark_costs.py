@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,18 +23,20 @@ class Measured:
     moved: int
     seconds: dict[str, float]
 
-    @property
-    def npbert(self) -> str:
-        """The npbert that the peers are compared with: compiled, if it takes part."""
-        return "npbert-numba" if "npbert-numba" in self.seconds else "npbert-numpy"
-
     def rate(self, who: str) -> float:
         """Return the operations a second of a contestant; NaN for one that takes no part."""
         return self.operations / self.seconds.get(who, math.nan)
 
     def ratio(self, peer: str) -> float:
         """Return how many times as long as npbert a peer takes."""
-        return self.seconds.get(peer, math.nan) / self.seconds.get(self.npbert, math.nan)
+        return self.seconds.get(peer, math.nan) / self.seconds.get(
+            npbert_of(self.seconds), math.nan
+        )
+
+
+def npbert_of(contestants: Iterable[str]) -> str:
+    """Return the npbert that the peers are compared with: the compiled one, if it takes part."""
+    return "npbert-numba" if "npbert-numba" in contestants else "npbert-numpy"
 
 
 def cost_of_pass(model_class: Any, config: Any, B: int, T: int) -> tuple[int, int]:

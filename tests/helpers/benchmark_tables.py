@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from helpers.benchmark_costs import Measured
+from helpers.benchmark_costs import Measured, npbert_of
 
 LABELS = {
     "npbert-numba": "npbert, numba",
@@ -12,6 +13,7 @@ LABELS = {
     "torch": "torch",
     "onnxruntime": "ONNX Runtime",
 }
+RATIOS = {"torch": "torch / npbert", "onnxruntime": "ORT / npbert"}
 
 
 def print_passes(measured: Sequence[Measured], limits: tuple[float, float], markdown: bool) -> None:
@@ -20,30 +22,40 @@ def print_passes(measured: Sequence[Measured], limits: tuple[float, float], mark
     print(f"The machine's most: sgemm {rate / 1e9:.0f} GFLOP/s, memory {bandwidth / 1e9:.0f} GB/s.")
     print("Milliseconds, the median of each; ratios above 1: npbert is faster.\n")
     names = [name for name in LABELS if any(name in m.seconds for m in measured)]
-    peers = {"torch": "torch / npbert", "onnxruntime": "ORT / npbert"}
-    peers = {name: label for name, label in peers.items() if name in names}
-    rows = [
-        ["", "", *(LABELS[name] for name in names), *peers.values(),
-         "GFLOP", "GFLOP/s of npbert", "of sgemm"]
-    ]  # fmt: skip
-    for m in measured:
-        ours = m.rate(m.npbert)
-        rows.append(
-            [m.model, m.size, *(f"{1e3 * m.seconds[name]:.1f}" for name in names),
-             *(f"{m.ratio(peer):.2f}" for peer in peers),
-             f"{m.operations / 1e9:.1f}", f"{ours / 1e9:.0f}", f"{ours / rate:.0%}"]
-        )  # fmt: skip
+    ours = npbert_of(names)
+    columns: list[tuple[str, Callable[[Measured], str]]]  # heading, and the cell of a pass
+    columns = [("", lambda m: m.model), ("", lambda m: m.size)]
+    columns += [(LABELS[who], partial(milliseconds, who=who)) for who in names]
+    columns += [("GFLOP", lambda m: f"{m.operations / 1e9:.1f}")]
+    if ours in names:
+        columns += [(RATIOS[who], partial(ratio, who=who)) for who in RATIOS if who in names]
+        columns += [
+            ("GFLOP/s of npbert", lambda m: f"{m.rate(ours) / 1e9:.0f}"),
+            ("of sgemm", lambda m: f"{m.rate(ours) / rate:.0%}"),
+        ]
+    rows = [[heading for heading, _ in columns]]
+    rows += [[cell(m) for _, cell in columns] for m in measured]
     print_table(rows, markdown)
 
 
-def print_texts(seconds: dict[str, dict[str, float]], tokens: int, markdown: bool) -> None:
-    """Print a row for every family: tokens a second."""
-    print(f"Tokens a second, of {tokens:,} in all; the ratio above 1: npbert is faster.\n")
-    names = [name for name in LABELS if any(name in taken for taken in seconds.values())]
-    rows = [["", *(LABELS[name] for name in names), "npbert / torch"]]
-    for family, taken in seconds.items():
-        ratio = Measured("", "", 0, 0, taken).ratio("torch")
-        rows.append([family, *(f"{tokens / taken[name]:,.0f}" for name in names), f"{ratio:.2f}"])
+def milliseconds(m: Measured, who: str) -> str:
+    return f"{1e3 * m.seconds[who]:.1f}"
+
+
+def ratio(m: Measured, who: str) -> str:
+    return f"{m.ratio(who):.2f}"
+
+
+def print_texts(speeds: dict[str, dict[str, float]], markdown: bool) -> None:
+    """Print a row for every model: tokens a second."""
+    print("Tokens a second, the median of each; ratio above 1: npbert is faster.\n")
+    names = [name for name in LABELS if any(name in of_model for of_model in speeds.values())]
+    ours = npbert_of(names)
+    both = {ours, "torch"} <= {*names}
+    rows = [["", *(LABELS[name] for name in names), *["npbert / torch"] * both]]
+    for model, of_model in speeds.items():
+        row = [model, *(f"{of_model[name]:,.0f}" for name in names)]
+        rows.append([*row, f"{of_model[ours] / of_model['torch']:.2f}"] if both else row)
     print_table(rows, markdown)
 
 
