@@ -12,9 +12,24 @@ import numpy as np
 MAX_SIZE = 2**63 - 1  # the largest index that NumPy can hold
 MAX_DIMENSIONS = 64 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else 32  # NumPy's
 
-short = reprlib.Repr()  # whatever a damaged file holds, its error stays one readable line
-short.maxstring = short.maxother = 200
-short.maxlong, short.maxlist = 40, 33
+
+class _Short(reprlib.Repr):
+    """`short.repr` of whatever JSON can hold is one readable line, and quickly made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxlist, self.maxlong = 2, 33, 40
+        self.maxstring = self.maxother = 200
+
+    def repr(self, x: object) -> str:
+        text = super().repr(x)
+        return text if len(text) <= 400 else f"{text[:400]}..."
+
+    def repr_bytes(self, x: bytes, level: int) -> str:
+        return repr(x) if len(x) <= 50 else f"{x[:50]!r}..."
+
+
+short = _Short()
 
 
 @contextmanager

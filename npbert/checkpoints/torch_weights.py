@@ -18,12 +18,13 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 import numpy as np
 
 from npbert.checkpoints import torch_pickle
-from npbert.checkpoints.files import MAX_DIMENSIONS, MAX_SIZE, naming, short
-from npbert.checkpoints.torch_pickle import Storage, Tensor
+from npbert.checkpoints.files import MAX_SIZE, naming, short
+from npbert.checkpoints.torch_pickle import Storage, Tensor, described
 
 ZIP_BEGINNING = b"PK\3\4"
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
+MAX_SHARING = 100  # how many times the numbers of a file may be in its tensors: layers can be shared
 # How training scripts call the weights that they save beside an optimizer and an epoch.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -54,10 +55,17 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         mapped, contents = _open(file)
         data = np.frombuffer(mapped, np.uint8)
         rows: dict[tuple[str, str], np.ndarray] = {}
-        return {
+        arrays = {
             name: _array(name, tensor, data, contents, rows)
             for name, tensor in contents.tensors.items()
         }
+        total = sum(array.size for array in arrays.values())
+        if total > MAX_SHARING * len(data):
+            raise ValueError(
+                f"the tensors have {total} numbers, expected at most {MAX_SHARING} times the "
+                f"{len(data)} bytes of the file"
+            )
+        return arrays
 
 
 def header(path: str | os.PathLike[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -133,7 +141,7 @@ def _open_older(mapped: mmap.mmap) -> Contents:
         raise ValueError("neither a zip archive nor a file with torch's magic number")
     version, _ = torch_pickle.load(mapped)
     if version != VERSION:
-        raise ValueError(f"version {short.repr(version)} of the older format, expected {VERSION}")
+        raise ValueError(f"version {described(version)} of the older format, expected {VERSION}")
     torch_pickle.load(mapped)  # about the machine; but the numbers are little-endian on all of them
     description, storages = torch_pickle.load(mapped)
     tensors = _state_dict(description)
@@ -144,7 +152,7 @@ def _open_older(mapped: mmap.mmap) -> Contents:
     position = mapped.tell()
     for key in keys:
         if not isinstance(key, str) or key not in storages:
-            raise ValueError(f"storage {short.repr(key)} belongs to no tensor")
+            raise ValueError(f"storage {described(key)} belongs to no tensor")
         count = int.from_bytes(mapped[position : position + 8], "little")
         start = position + 8
         position = start + count * _dtype(storages[key].dtype).itemsize
@@ -171,7 +179,7 @@ def _state_dict(description: Any) -> dict[str, Tensor]:
         raise ValueError(f"holds a {type(found).__name__}, expected a dictionary of tensors")
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            what = f"{short.repr(name)}: {type(tensor).__name__}"
+            what = f"{described(name)}: {type(tensor).__name__}"
             raise ValueError(f"holds {what}, expected a dictionary of named tensors")
     return dict(found)
 
@@ -193,8 +201,6 @@ def _array(
 ) -> np.ndarray:
     shape = tensor.shape
     with naming(f"tensor {short.repr(name)}"):
-        if len(shape) > MAX_DIMENSIONS:
-            raise ValueError(f"{len(shape)} dimensions, expected at most {MAX_DIMENSIONS}")
         row_of = (tensor.storage.key, tensor.dtype)
         if row_of not in rows:
             rows[row_of] = _row(tensor.storage, tensor.dtype, data, contents)

@@ -1,0 +1,152 @@
+"""Checkpoint files made on purpose to hang or to fill the memory: refused in little of both.
+
+Each file is small and stands for a way to make much of it. The limits of the processes in which
+they are read are far above what a refusal takes, and far below what the file was made to take.
+"""
+
+import struct
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+from limits import within
+from torch_files import Call, Name, Raw, opcodes, storage, tensor, write_older
+from torch_files import write_zip as written_zip
+
+from npbert.checkpoints import torch_weights
+
+SIX = np.arange(6, dtype="<f4").tobytes()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights"
+
+
+def in_zip(path, value):
+    return written_zip(path, value, {"0": SIX})
+
+
+def in_older(path, value, **more):
+    return write_older(path, value, {"0": (6, SIX)}, **more)
+
+
+both_formats = pytest.mark.parametrize("write", [in_zip, in_older])
+
+
+def refusal(path, read=torch_weights.read, **limits):
+    """Return why a file is refused: one short line, the path first."""
+    with pytest.raises(ValueError) as error:
+        within(read, path, **limits)
+    message = str(error.value)
+    assert message.startswith(f"{path}: ") and "\n" not in message
+    assert len(message) < len(str(path)) + 600
+    return message.removeprefix(f"{path}: ")
+
+
+def test_the_limits_are_limits():
+    with pytest.raises(AssertionError, match=r"took more than 0\.1 s"):
+        within(list, iter(int, 1), seconds=0.1, megabytes=10_000)
+    with pytest.raises(MemoryError):
+        within(bytearray, 2**27, megabytes=100)
+    with pytest.raises(KeyError, match="no"):
+        within({}.__getitem__, "no")
+    assert within(sum, [1, 2]) == 3
+
+
+# ---- pickles ---------------------------------------------------------------------------------
+
+ENDLESS = b"]q\0(" + b"h\0" * 33 + b"e"  # a list that holds itself 33 times
+CALL = {"_rebuild_tensor_v2": (False, OrderedDict()),
+        "_rebuild_tensor_v3": (False, OrderedDict(), Name("torch", "float32"))}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["magic", "version", "keys", "key"])
+def test_a_list_that_holds_itself_is_not_printed(path, place):
+    match place:
+        case "magic":
+            path.write_bytes(b"\x80\2" + ENDLESS + b".")
+            assert "neither a zip archive nor a file with torch's magic number" in refusal(path)
+        case "version":
+            in_older(path, {}, version=Raw(ENDLESS))
+            assert refusal(path) == "version a list of the older format, expected 1001"
+        case "keys":
+            in_older(path, {"a": tensor()}, keys=Raw(ENDLESS))
+            assert refusal(path) == "storage a list belongs to no tensor"
+        case "key":
+            in_older(path, {"a": tensor(of=storage(Raw(ENDLESS)))})
+            assert "a persistent id that is no storage" in refusal(path)
+
+
+@both_formats
+def test_what_stands_for_tensors_is_not_printed(path, write):
+    for value in (Raw(ENDLESS), {"a": Raw(ENDLESS)}, {"model": {"a": Raw(ENDLESS)}}):
+        assert "expected a dictionary of" in refusal(write(path, value))
+    assert "holds a list" in refusal(write(path, Raw(ENDLESS)))
+
+
+@both_formats
+@pytest.mark.parametrize("function", CALL)
+def test_the_metadata_of_a_tensor_are_not_printed(path, write, function):
+    in_itself = b"}q\0(X\1\0\0\0ah\0X\1\0\0\0bh\0u"
+    doubled = b"N\x85q\0" + b"h\0\x86q\0" * 60  # a tuple of two same ones, sixty times
+    for endless, kind in [(ENDLESS, "list"), (in_itself, "dict"), (doubled, "tuple")]:
+        arguments = (storage(), 0, (6,), (1,), *CALL[function], Raw(endless))
+        write(path, {"a": Call(Name("torch._utils", function), arguments)})
+        assert f"a tensor with metadata, a {kind}" in refusal(path)
+
+
+@both_formats
+def test_a_dictionary_that_is_made_again_and_again(path, write):
+    pairs = opcodes([[str(i), None] for i in range(4000)]) + b"q\1"
+    again = opcodes(Name("collections", "OrderedDict")) + b"q\2" + b"h\2h\1\x85R" * 4000
+    value = Raw(b"](" + pairs + again + b"e")
+    assert "one list is given to many calls" in refusal(write(path, value))
+
+
+@both_formats
+def test_a_shape_that_many_tensors_share(path, write):
+    first = opcodes(tensor((1,) * 20_000, (1,) * 20_000)) + b"0"
+    function = opcodes(Name("torch._utils", "_rebuild_tensor"))
+    shape = opcodes((1,) * 20_000) + b"q\1" + opcodes(storage()) + b"q\2" + function + b"q\3"
+    value = Raw(b"](" + shape + b"h\3(h\2K\0h\1h\1tR" * 5000 + b"e")
+    assert "a tensor of 20000 dimensions, expected at most" in refusal(write(path, value))
+    assert "a tensor of 20000 dimensions, expected at most" in refusal(write(path, Raw(first)))
+
+
+@both_formats
+def test_numbers_of_one_hash_as_keys(path, write):
+    """As the keys of a dictionary they would each be compared with all the others."""
+    keys = b"".join(opcodes(i * (2**61 - 1)) + b"N" for i in range(1, 20_000))
+    assert hash(2**61 - 1) == hash(7 * (2**61 - 1)) == 0
+    message = refusal(write(path, Raw(b"}(" + keys + b"u")))
+    assert message == "holds 2305843009213693951: NoneType, expected a dictionary of named tensors"
+
+
+def test_numbers_of_one_place_in_the_memo(path):
+    """A table of the memo's size would find the last one behind all the others."""
+    places, number, last = [], 1, 114890326
+    for _ in range(60_000):
+        places.append(number)
+        number = (5 * number + 1) % 2**17  # where a dictionary looks next
+    put = b"".join(b"r" + struct.pack("<I", n) for n in [*places, last])
+    got = b"(" + (b"j" + struct.pack("<I", last)) * 60_000 + b"t"
+    assert "holds a tuple" in refusal(in_zip(path, Raw(b"}" + put + got + b"\x86")))
+
+
+@both_formats
+def test_tensors_that_are_many_times_the_file(path, write):
+    """Each is a view of the same numbers; whoever copies them fills the memory, or a disk."""
+    content, of = bytes(200_000), storage("0", 200_000, "ByteStorage")
+    view = tensor((200_000,), (1,), of=of)
+
+    def written(count):
+        value = {str(i): view for i in range(count)}
+        if write is in_older:
+            return write_older(path, value, {"0": (200_000, content)})
+        return written_zip(path, value, {"0": content})
+
+    assert len(within(torch_weights.read, written(50))) == 50  # as layers are shared
+    assert refusal(written(400)).startswith(
+        "the tensors have 80000000 numbers, expected at most 100 times the "
+    )
