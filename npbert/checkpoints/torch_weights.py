@@ -11,7 +11,7 @@ import io
 import math
 import mmap
 import os
-import struct
+import re
 import zipfile
 from typing import Any, BinaryIO, Literal, NamedTuple
 
@@ -20,11 +20,14 @@ import numpy as np
 from npbert.checkpoints import torch_pickle
 from npbert.checkpoints.files import MAX_SIZE, naming, short
 from npbert.checkpoints.torch_pickle import Storage, Tensor, described
+from npbert.checkpoints.zip_records import BEGINNING, read_directory
 
-ZIP_BEGINNING = b"PK\3\4"
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
-MAX_SHARING = 100  # how many times the numbers of a file may be in its tensors: layers can be shared
+ZIP_VERSIONS = range(1, 11)  # those that torch reads; the newest that it writes is 6
+MAX_SHARING = (
+    100  # how many times the numbers of a file may be in its tensors: layers can be shared
+)
 # How training scripts call the weights that they save beside an optimizer and an epoch.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -82,7 +85,7 @@ def _open(file: BinaryIO) -> tuple[mmap.mmap, Contents]:
     if os.fstat(file.fileno()).st_size == 0:
         raise ValueError("0 bytes long")
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if mapped[:4] == ZIP_BEGINNING:
+    if mapped[:4] == BEGINNING:
         return mapped, _open_zip(file, mapped)
     return mapped, _open_older(mapped)
 
@@ -91,22 +94,21 @@ def _open(file: BinaryIO) -> tuple[mmap.mmap, Contents]:
 
 
 def _open_zip(file: BinaryIO, mapped: mmap.mmap) -> Contents:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            records = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, LookupError, struct.error) as error:
-        raise ValueError(f"a damaged zip archive: {error}") from None
-    pickles = [r.filename for r in records if r.filename.endswith("/data.pkl")]
+    records = read_directory(file)
+    pickles = [record.name for record in records if record.name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise ValueError(f"a zip archive with {len(pickles)} records data.pkl, expected 1")
     top = pickles[0].removesuffix("data.pkl")
     places: Places = {}
     for record in records:
-        if record.filename.startswith(top):
-            name = record.filename.removeprefix(top)
+        if record.name.startswith(top):
+            what, name = short.repr(record.name), record.name.removeprefix(top)
+            if record.compression != zipfile.ZIP_STORED:
+                raise ValueError(f"record {what} is compressed; torch only stores")
             if name in places:
-                raise ValueError(f"two records are called {short.repr(record.filename)}")
-            places[name] = _record_place(record, mapped)
+                raise ValueError(f"two records are called {what}")
+            places[name] = record.start, record.stop
+    _check_version(mapped, places)
     description, _ = torch_pickle.load(io.BytesIO(mapped[slice(*places["data.pkl"])]))
     order = mapped[slice(*places["byteorder"])] if "byteorder" in places else b"little"
     if order not in (b"little", b"big"):
@@ -115,18 +117,15 @@ def _open_zip(file: BinaryIO, mapped: mmap.mmap) -> Contents:
     return Contents(_state_dict(description), storages, "<" if order == b"little" else ">")
 
 
-def _record_place(record: zipfile.ZipInfo, mapped: mmap.mmap) -> tuple[int, int]:
-    what = f"record {short.repr(record.filename)}"
-    if record.compress_type != zipfile.ZIP_STORED or record.flag_bits & 1:
-        raise ValueError(f"{what} is compressed or encrypted; torch only stores")
-    begin = record.header_offset  # of 30 bytes, of which the last four are the sizes of two texts
-    if begin < 0 or mapped[begin : begin + 4] != ZIP_BEGINNING or begin + 30 > len(mapped):
-        raise ValueError(f"{what} does not begin where the directory says")
-    start = begin + 30 + sum(struct.unpack("<HH", mapped[begin + 26 : begin + 30]))
-    stop = start + record.file_size
-    if stop > len(mapped):
-        raise ValueError(f"{what} ends at byte {stop}, but there are {len(mapped)}")
-    return start, stop
+def _check_version(mapped: mmap.mmap, places: Places) -> None:
+    place = places.get(".data/version", places.get("version"))
+    if place is None:
+        raise ValueError("a zip archive without a record version, expected that of torch.save")
+    text = mapped[slice(*place)]
+    digits = re.fullmatch(rb"\s*(\d{1,9})\s*", text)
+    if digits is None or int(digits[1]) not in ZIP_VERSIONS:
+        expected = f"a number from {ZIP_VERSIONS[0]} to {ZIP_VERSIONS[-1]}"
+        raise ValueError(f"version {short.repr(text)} of the zip format, expected {expected}")
 
 
 # ---- the older format ------------------------------------------------------------------------

@@ -4,7 +4,10 @@ Each file is small and stands for a way to make much of it. The limits of the pr
 they are read are far above what a refusal takes, and far below what the file was made to take.
 """
 
+import io
 import struct
+import zipfile
+import zlib
 from collections import OrderedDict
 
 import numpy as np
@@ -13,7 +16,7 @@ from limits import within
 from torch_files import Call, Name, Raw, opcodes, storage, tensor, write_older
 from torch_files import write_zip as written_zip
 
-from npbert.checkpoints import torch_weights
+from npbert.checkpoints import numpy_weights, torch_weights
 
 SIX = np.arange(6, dtype="<f4").tobytes()
 
@@ -150,3 +153,110 @@ def test_tensors_that_are_many_times_the_file(path, write):
     assert refusal(written(400)).startswith(
         "the tensors have 80000000 numbers, expected at most 100 times the "
     )
+
+
+# ---- zip archives ----------------------------------------------------------------------------
+
+
+def local_header(name, compression):
+    return (
+        struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, compression, 0, 0, 0, 0, 0, len(name), 0) + name
+    )
+
+
+def directory(entries, begin):
+    """Return the end of an archive: entries are (name, compression, begin, packed, unpacked)."""
+    listed = b"".join(
+        struct.pack("<4s6H3L5H2L", b"PK\1\2", 20, 20, 0, compression, 0, 0, zlib.crc32(unpacked),
+                    packed, len(unpacked), len(name), 0, 0, 0, 0, 0, start) + name
+        for name, compression, start, packed, unpacked in entries
+    )  # fmt: skip
+    count = len(entries)
+    return listed + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count, count, len(listed), begin, 0)
+
+
+def nested(names, beginning_of, content, packed):
+    """Return an archive each of whose deflated members holds the next one: the last, `content`."""
+
+    def stored_block(text):
+        return b"\0" + struct.pack("<HH", len(text), len(text) ^ 0xFFFF) + text
+
+    entries, begins, tail, unpacked = [], [], packed, content
+    for name in reversed(names):
+        beginning = beginning_of(len(unpacked))
+        tail, unpacked = stored_block(beginning) + tail, beginning + unpacked
+        entries.append((name, zipfile.ZIP_DEFLATED, -len(tail), len(tail), unpacked))
+        header = local_header(name, zipfile.ZIP_DEFLATED)
+        begins.append(len(header) + len(tail))
+        tail, unpacked = stored_block(header) + tail, header + unpacked
+    whole = tail[5:]  # the first header is quoted by nobody
+    placed = [(name, how, len(whole) - begin, packed, unpacked)
+              for (name, how, _, packed, unpacked), begin in zip(entries, begins)]  # fmt: skip
+    return whole + directory(placed[::-1], len(whole))
+
+
+def npy_header(size):
+    file = io.BytesIO()
+    shape = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+    np.lib.format.write_array_header_1_0(file, shape)
+    return file.getvalue()
+
+
+def test_arrays_that_lie_within_each_other(path):
+    content, deflate = bytes(2**20), zlib.compressobj(9, wbits=-15)
+    packed = deflate.compress(content) + deflate.flush()
+    names = [b"%d.npy" % i for i in range(300)]
+    path.write_bytes(nested(names, npy_header, content, packed))
+    assert path.stat().st_size < 100_000
+    assert refusal(path, numpy_weights.read) == "record '1.npy' begins within '0.npy'"
+    path.write_bytes(nested(names[:1], npy_header, content, packed))
+    assert within(numpy_weights.read, path)["0"].nbytes == 2**20  # it is no fault to be nested in
+
+
+def stored_within_each_other(names, content):
+    """Return an archive in which each record reaches to the end of the last."""
+    headers = [local_header(name, zipfile.ZIP_STORED) for name in names]
+    whole = b"".join(headers) + content
+    begins = np.cumsum([0, *map(len, headers)])
+    entries = [(name, zipfile.ZIP_STORED, int(begin), len(whole) - int(end), whole[end:])
+               for name, begin, end in zip(names, begins, begins[1:])]  # fmt: skip
+    return whole + directory(entries, len(whole))
+
+
+def test_records_that_lie_within_each_other(path):
+    path.write_bytes(stored_within_each_other([b"x/data/%d" % i for i in range(100)], bytes(10**5)))
+    assert refusal(path) == "record 'x/data/1' begins within 'x/data/0'"
+    path.write_bytes(stored_within_each_other([b"x/version"], b"3"))
+    assert refusal(path) == "a zip archive with 0 records data.pkl, expected 1"
+
+
+@pytest.mark.parametrize("read", [torch_weights.read, numpy_weights.read])
+def test_a_record_that_many_names_share(path, read):
+    record = local_header(b"x/data/0", zipfile.ZIP_STORED) + b"12345678"
+    entries = [(b"x/data/%d" % i, zipfile.ZIP_STORED, 0, 8, b"12345678") for i in range(9)]
+    path.write_bytes(record + directory(entries, len(record)))
+    assert refusal(path, read) == "record 'x/data/1' is called 'x/data/0' in its place"
+    path.write_bytes(record + directory(entries[:1] * 9, len(record)))  # all of one name
+    assert refusal(path, read) == "record 'x/data/0' begins within 'x/data/0'"
+    path.write_bytes(record + directory([(*entries[0][:3], 9, b"123456789")], len(record)))
+    assert (
+        refusal(path, read) == "record 'x/data/0' ends at byte 47, but the directory begins at 46"
+    )
+    path.write_bytes(record + directory([(*entries[0][:3], 4, b"12345678")], len(record)))
+    assert refusal(path, read) == "record 'x/data/0' has 4 bytes, and is said to have 8"
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_unpacks_to_more_than_deflation_can(path, compression):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("a.npy", npy_header(2**16) + bytes(2**16))
+    expected = "array 'a': neither stored nor deflated, as NumPy does it"
+    assert refusal(path, numpy_weights.read) == expected
+
+
+def test_an_encrypted_record(path):
+    record = local_header(b"a.npy", zipfile.ZIP_STORED)
+    entry = bytearray(directory([(b"a.npy", zipfile.ZIP_STORED, 0, 0, b"")], len(record)))
+    entry[8] |= 1
+    path.write_bytes(record + entry)
+    assert refusal(path, numpy_weights.read) == "record 'a.npy' is encrypted"

@@ -125,9 +125,9 @@ def test_a_size_that_nothing_compresses_to(path):
 def test_what_is_no_archive(path):
     with path.open("wb") as file:
         np.save(file, np.ones(3))
-    assert refusal(path) == "no .npz archive: File is not a zip file"
+    assert refusal(path) == "a damaged zip archive: File is not a zip file"
     path.write_bytes(b"")
-    assert refusal(path) == "no .npz archive: File is not a zip file"
+    assert refusal(path) == "a damaged zip archive: File is not a zip file"
     path.unlink()
     with pytest.raises(FileNotFoundError):
         numpy_weights.read(path)

@@ -527,6 +527,25 @@ def test_a_record_that_ends_behind_the_file(path):
     assert refusal(path).startswith("record 'archive/data/0' ends at byte 1000")
 
 
+@pytest.mark.parametrize("version", ["1", "3\n", "10", " 6 "])
+def test_versions_of_the_zip_format(path, version):
+    for record in ({"version": version}, {"version": "99", ".data/version": version}):
+        assert list(torch_weights.read(in_zip(path, {"a": tensor()}, **record))) == ["a"]
+
+
+@pytest.mark.parametrize("version", ["0", "11", "-3", "", "x", "3.5", "9" * 5000])
+def test_other_versions_of_the_zip_format(path, version):
+    in_zip(path, {"a": tensor()}, version=version)
+    found = refusal(path)
+    assert found.startswith(f"version b'{version[:50]}'") and len(found) < 200
+    assert found.endswith(" of the zip format, expected a number from 1 to 10")
+
+
+def test_no_version_of_the_zip_format(path):
+    in_zip(path, {"a": tensor()}, version=None)
+    assert refusal(path) == "a zip archive without a record version, expected that of torch.save"
+
+
 def test_wrong_older_files(path):
     value, good = {"a": tensor()}, {"0": (6, SIX)}
     write_older(path, value, good, version=1000)
