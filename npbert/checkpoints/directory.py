@@ -115,22 +115,24 @@ def read_shards(index: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, 
             if not _stays_below(file):
                 what = f"tensor {short.repr(name)}: its shard is {short.repr(file)}"
                 raise ValueError(f"{what}, expected a file beside the index")
-        files = sorted(set(weight_map.values()))
+    names: dict[str, list[str]] = {}  # file -> the tensors that it should have
+    for name, file in weight_map.items():
+        names.setdefault(file, []).append(name)
     tensors: dict[str, T] = {}
     found_in: dict[str, str] = {}
-    for file in files:
+    for file in sorted(names):
         path = index.parent / file
-        if not path.is_file():
+        if not os.path.isfile(path):  # which is False, too, for what can be no file's name
             raise FileNotFoundError(f"{index}: the shard {short.repr(file)} is missing")
         for name, tensor in read(path).items():
             if name in tensors:
                 both = f"{short.repr(found_in[name])} and in {short.repr(file)}"
                 raise ValueError(f"{index}: tensor {short.repr(name)} is in {both}")
             tensors[name], found_in[name] = tensor, file
-    for name, file in weight_map.items():
-        if found_in.get(name) != file:
-            what = f"tensor {short.repr(name)} is not in its shard {short.repr(file)}"
-            raise ValueError(f"{index}: {what}")
+        for name in names[file]:  # at once: one file without tensors could have many spellings
+            if found_in.get(name) != file:
+                what = f"tensor {short.repr(name)} is not in its shard {short.repr(file)}"
+                raise ValueError(f"{index}: {what}")
     return tensors
 
 

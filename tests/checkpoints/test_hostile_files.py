@@ -16,7 +16,7 @@ from limits import within
 from torch_files import Call, Name, Raw, opcodes, storage, tensor, write_older
 from torch_files import write_zip as written_zip
 
-from npbert.checkpoints import numpy_weights, torch_weights
+from npbert.checkpoints import numpy_weights, tensorflow_weights, torch_weights
 
 SIX = np.arange(6, dtype="<f4").tobytes()
 
@@ -260,3 +260,80 @@ def test_an_encrypted_record(path):
     entry[8] |= 1
     path.write_bytes(record + entry)
     assert refusal(path, numpy_weights.read) == "record 'a.npy' is encrypted"
+
+
+# ---- HDF5 ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def h5py():
+    return pytest.importorskip("h5py", reason="needs the extra `tf`")
+
+
+def test_datasets_that_share_their_bytes(path, h5py):
+    with h5py.File(path, "w") as file:
+        file["first"] = np.zeros(2**18, "<f4")
+        place = file["first"].id.get_offset()
+        for i in range(300):  # none of them written: they have no place yet
+            file.create_dataset(f"{i}", (2**18,), "<f4")
+    nowhere = b"\3\1" + b"\xff" * 8 + struct.pack("<Q", 2**20)
+    content = path.read_bytes()
+    assert content.count(nowhere) == 300
+    path.write_bytes(content.replace(nowhere, b"\3\1" + struct.pack("<QQ", place, 2**20)))
+    found = refusal(path, tensorflow_weights.read)
+    assert found.startswith("not an HDF5 file as Keras writes it: the arrays have 315621376 bytes ")
+    assert found.endswith(f" and the file {len(content)}: they share some")
+
+
+def test_a_chunk_of_more_than_its_dataset(path, h5py):
+    packed = zlib.compress(bytes(2**28), 9)
+    packed += bytes(-len(packed) % 4)
+    with h5py.File(path, "w") as file:
+        shape = (len(packed) // 4,)
+        made = file.create_dataset("a", shape, "<f4", chunks=(2**26,), maxshape=(None,),
+                                   compression="gzip")  # fmt: skip
+        made.id.write_direct_chunk((0,), packed)
+    assert ", in a row and uncompressed" in refusal(path, tensorflow_weights.read)
+
+
+def test_groups_within_each_other(path, h5py):
+    with h5py.File(path, "w", libver="latest") as file:
+        group = file
+        for _ in range(2000):
+            group = group.create_group("a")
+        group["b"] = np.ones(2)
+    assert "more than 32 groups within each other" in refusal(path, tensorflow_weights.read)
+
+
+def test_two_ways_to_every_group(path, h5py):
+    with h5py.File(path, "w") as file:
+        group = file
+        for _ in range(30):
+            group = group.create_group("a")
+            group.parent["b"] = group
+        group["bias"] = np.ones(2)
+        group["self"] = file
+    assert len(within(tensorflow_weights.read, path)) == 1
+
+
+def test_texts_objects_and_dates_are_no_weights(path, h5py):
+    dates = np.array([1, 2]).astype("M8[s]")
+    for kind, values in {
+        "O": np.array(["text"] * 3, h5py.string_dtype()),
+        "S": np.array([b"text"]),
+        "M8": dates.astype(h5py.opaque_dtype(dates.dtype)),
+        "V": np.zeros(2, "V3"),
+        "f4": np.zeros(2, [("a", "f4")]),
+    }.items():
+        with h5py.File(path, "w") as file:
+            file["good"] = np.zeros(1000)
+            file["a"] = values
+        found = refusal(path, tensorflow_weights.read)
+        assert f"'/a': dtype {'dtype('}" in found and kind in found, found
+        assert found.endswith(", expected numbers")
+
+
+def test_a_dataset_of_nothing(path, h5py):
+    with h5py.File(path, "w") as file:
+        file["a"] = h5py.Empty("f4")
+    assert refusal(path, tensorflow_weights.read).endswith("as Keras writes it: '/a': no array")
