@@ -1,7 +1,9 @@
-"""What readers and writers of files share: atomic writing, errors that name the file, limits."""
+"""What readers and writers of files share: atomic writing, errors and warnings, limits."""
 
 import os
 import reprlib
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,11 @@ class _Short(reprlib.Repr):
 
 
 short = _Short()
+
+
+def shown(name: str) -> str:
+    """Return a name from a file as it is, or in short where it is long or not printable."""
+    return name if name.isprintable() and len(name) <= 200 else short.repr(name)
 
 
 @contextmanager
@@ -62,3 +69,11 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+
+def warn(message: str) -> None:
+    """Warn at the line that called npbert, through whatever file of it."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "npbert":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)

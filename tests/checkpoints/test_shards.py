@@ -58,7 +58,7 @@ def test_a_shard_that_is_missing(sharded):
     assert refusal(sharded, FileNotFoundError) == f"the shard '{SECOND}' is missing"
 
 
-@pytest.mark.parametrize("file", ["x" * 5000, "\ud800", "x/" * 5000 + "y"], ids=["x", "d800", "x/"])
+@pytest.mark.parametrize("file", ["x" * 5000, "x/" * 5000 + "y"], ids=["x", "x/"])
 def test_a_shard_with_a_name_that_no_file_can_have(sharded, file):
     write_index(sharded, {"a": file})
     found = refusal(sharded, FileNotFoundError)
