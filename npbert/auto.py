@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from npbert import bert, convbert, mobilebert, squeezebert
 from npbert.checkpoints.directory import read_json
+from npbert.checkpoints.files import short
 from npbert.checkpoints.saving import reading
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import config as configs
@@ -29,7 +30,7 @@ def family_of(directory: str | Path) -> tuple[ModuleType, str]:
     model_type = str(values.get("model_type", "")).replace("_", "")  # some say conv_bert
     if model_type not in FAMILIES:
         raise ValueError(
-            f"{directory / configs.FILE}: model_type is {values.get('model_type')!r}, "
+            f"{directory / configs.FILE}: model_type is {short.repr(values.get('model_type'))}, "
             f"expected one of {', '.join(FAMILIES)}"
         )
     return FAMILIES[model_type]

@@ -6,7 +6,9 @@ names and shapes fit the config is params.py's question, not this file's.
 """
 
 import json
+import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any, TypeVar
@@ -14,10 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from npbert.checkpoints import numpy_weights, safetensors, tensorflow_weights, torch_weights
-from npbert.checkpoints.files import naming, short
+from npbert.checkpoints.files import naming, short, shown, warn
 from npbert.checkpoints.writing import atomic_write
 
 T = TypeVar("T")
+
+# Where one of these stands in a JSON file, it may hold what Python reads and JSON does not have.
+UNWRITABLE = re.compile(r"NaN|Infinity|[eE]\+?\d{3}|\d{300}|\\u[dD][89a-fA-F]")
 
 READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {  # in the order of preference
     "model.safetensors": safetensors.read,
@@ -37,19 +42,26 @@ LEGACY_ENDINGS = {
     "LayerNorm.gamma": "LayerNorm.weight",
     "LayerNorm.beta": "LayerNorm.bias",
 }
+# What stands before every name where a model was saved from inside another one: torch's
+# DataParallel, and classes of training scripts.
+WRAPPERS = ("module.", "model.")
 NO_PARAMETER = "embeddings.position_ids"  # 0, 1, 2, ...: old releases saved it as a buffer
 
 
 def read_json(directory: str | os.PathLike[str], name: str) -> dict[str, Any]:
     """Read one JSON object, such as `config.json`, from a checkpoint directory.
 
-    Raises FileNotFoundError, and ValueError that says where in the file the JSON breaks.
+    Raises FileNotFoundError, and ValueError that says where in the file the JSON breaks, or which
+    key has what could not be written again: NaN, a number beyond float64, half of a surrogate pair.
     """
     path = Path(directory, name)
     if not path.is_file():
         raise FileNotFoundError(_absence(directory, f"no {name}"))
     try:
-        value = json.loads(path.read_bytes().decode())
+        text = path.read_bytes().decode()
+        value = json.loads(text)
+        if UNWRITABLE.search(text):
+            _check_values(value)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{path}: not JSON at {where}: {error.msg}") from None
@@ -60,6 +72,32 @@ def read_json(directory: str | os.PathLike[str], name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{path}: holds a {type(value).__name__}, expected a JSON object")
     return value
+
+
+def _check_values(value: Any) -> None:
+    """Raise a ValueError for what Python reads in JSON and JSON does not have; it names the key."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict):
+            for name, below in value.items():
+                if not _is_text(name):
+                    raise ValueError(f"the key {short.repr(name)} has half of a surrogate pair")
+                waiting.append((f"{key}.{name}"[:200] if key else name, below))
+        elif isinstance(value, list):
+            waiting += [(key, below) for below in value]
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{shown(key)} is {value}, expected a finite number")
+        elif isinstance(value, str) and not _is_text(value):
+            raise ValueError(f"{shown(key)} has half of a surrogate pair: {short.repr(value)}")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_json(directory: str | os.PathLike[str], name: str, value: Mapping[str, Any]) -> None:
@@ -116,22 +154,24 @@ def read_shards(index: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, 
             if not _stays_below(file):
                 what = f"tensor {short.repr(name)}: its shard is {short.repr(file)}"
                 raise ValueError(f"{what}, expected a file beside the index")
-        files = sorted(set(weight_map.values()))
+    names: dict[str, list[str]] = {}  # file -> the tensors that it should have
+    for name, file in weight_map.items():
+        names.setdefault(file, []).append(name)
     tensors: dict[str, T] = {}
     found_in: dict[str, str] = {}
-    for file in files:
+    for file in sorted(names):
         path = index.parent / file
-        if not path.is_file():
+        if not os.path.isfile(path):  # which is False, too, for what can be no file's name
             raise FileNotFoundError(f"{index}: the shard {short.repr(file)} is missing")
         for name, tensor in read(path).items():
             if name in tensors:
                 both = f"{short.repr(found_in[name])} and in {short.repr(file)}"
                 raise ValueError(f"{index}: tensor {short.repr(name)} is in {both}")
             tensors[name], found_in[name] = tensor, file
-    for name, file in weight_map.items():
-        if found_in.get(name) != file:
-            what = f"tensor {short.repr(name)} is not in its shard {short.repr(file)}"
-            raise ValueError(f"{index}: {what}")
+        for name in names[file]:  # at once: one file without tensors could have many spellings
+            if found_in.get(name) != file:
+                what = f"tensor {short.repr(name)} is not in its shard {short.repr(file)}"
+                raise ValueError(f"{index}: {what}")
     return tensors
 
 
@@ -171,10 +211,18 @@ def write_weights(
 def modern_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Rename legacy spellings of tensors and drop tensors that are no parameters.
 
+    One or two of WRAPPERS that all names begin with are taken away, with a warning that names them.
     Raises ValueError where a tensor is there under both of its names.
     """
     if any("/" in name for name in tensors):  # a model.safetensors that a TF class wrote
         tensors = tensorflow_weights.from_tensorflow(tensors)
+    dropped = ""
+    for prefix in 2 * WRAPPERS:
+        if tensors and all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): array for name, array in tensors.items()}
+            dropped += prefix
+    if dropped:
+        warn(f"the names of all {len(tensors)} tensors began with {dropped!r}, which was dropped")
     renamed: dict[str, np.ndarray] = {}
     for name, array in tensors.items():
         if f".{name}".endswith(f".{NO_PARAMETER}"):

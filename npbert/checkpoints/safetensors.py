@@ -4,6 +4,11 @@ File    N as 8 little-endian bytes, then N bytes of JSON (the header), then the 
 Header  {"__metadata__": {text: text}, name: {"dtype": "F32", "shape": [2, 3],
         "data_offsets": [0, 24]}, ...}; offsets count bytes from the beginning of the data
 Source  https://huggingface.co/docs/safetensors
+
+What the reference library refuses is refused here, too. Some of what it takes is refused on
+purpose, for no writer means it: one name twice (it takes the last), a tensor as a list of its three
+fields or a dtype as an object, dtypes that NumPy lacks, more dimensions than NumPy has, sizes
+beyond 63 bits even beside a 0, and booleans that are neither 0 nor 1.
 """
 
 import json
@@ -40,6 +45,7 @@ STORED = {numpy: name for name, numpy in DTYPES.items() if name != "BF16"}
 RANK = {name: i for i, name in enumerate(DTYPES)}
 
 MAX_HEADER = 100_000_000  # bytes; the reference library's limit
+MAX_DEPTH = 127  # objects and lists within each other; the same
 
 
 class TensorInfo(NamedTuple):
@@ -139,7 +145,11 @@ def _read_header(file: BinaryIO) -> Header:
 
 def _parse(text: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(text.decode(), object_pairs_hook=_unique)
+        entries = json.loads(
+            text.decode(), object_pairs_hook=_unique, parse_int=_whole, parse_float=_finite,
+            parse_constant=_finite,
+        )  # fmt: skip
+        _check_depth(entries)
         json.dumps(entries, ensure_ascii=False).encode()  # fails for half of a surrogate pair
     except UnicodeError as error:
         raise ValueError(f"the header is not UTF-8: {error}") from None
@@ -148,6 +158,32 @@ def _parse(text: bytes) -> dict[str, Any]:
     if not isinstance(entries, dict):
         raise ValueError(f"the header is {short.repr(entries)}, expected a JSON object")
     return entries
+
+
+def _whole(text: str) -> int | float:
+    # As in the reference library: a -0 and what has more than 64 bits are no whole numbers.
+    return _finite(text) if text == "-0" or len(text) > 20 else int(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"the header holds {short.repr(text)}, expected finite numbers")
+    return number
+
+
+def _check_depth(entries: Any) -> None:
+    level, depth = [entries], 0  # all that stands within as many objects and lists
+    while level:
+        lists = [value for value in level if isinstance(value, (dict, list))]
+        level = [
+            v for value in lists for v in (value.values() if isinstance(value, dict) else value)
+        ]
+        depth += bool(lists)
+        if depth > MAX_DEPTH:
+            raise ValueError(
+                f"the header holds more than {MAX_DEPTH} objects and lists within each other"
+            )
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ Source  transformers 4.57.6, modeling_tf_utils.py and modeling_tf_pytorch_utils.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ import numpy as np
 from npbert.checkpoints.files import naming, short
 
 # What h5py raises, one or another, for whatever HDF5 stumbles over.
-DAMAGE = (ValueError, OSError, RuntimeError, LookupError, TypeError, MemoryError)
+DAMAGE = (ValueError, OSError, RuntimeError, LookupError, TypeError, MemoryError, OverflowError)
+MAX_DEPTH = 32  # of groups within each other; Keras has about ten, and HDF5 is slow in deep ones
 
 # How a path in the file becomes a path in PyTorch: every line that fits, from top to bottom.
 PATHS = [
@@ -65,7 +66,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     is a weight of its own, which may differ from the embeddings that PyTorch ties it to: it counts.
 
     Raises ImportError without h5py (extra `tf`), FileNotFoundError, and ValueError in one line that
-    begins with the path: for a damaged file, and one that has two arrays for one name.
+    begins with the path: for a damaged file, for anything but numbers and booleans, for arrays that
+    together have more bytes than the file, and for two arrays of one name.
     """
     try:
         import h5py  # an extra
@@ -75,13 +77,13 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     with open(path, "rb"), naming(path):  # where `open` fails, the file is not a damaged one
         try:
             with h5py.File(path, "r") as file:
-                items: list[Any] = []
-                file.visititems(lambda _, item: items.append(item))  # each once, no links out of it
-                datasets = [item for item in items if isinstance(item, h5py.Dataset)]
+                datasets = list(_datasets(file))
+                _check(datasets, os.path.getsize(path))
                 by_keras = "keras_version" in file.attrs
-                return _merged((_variable(d.name, by_keras), _values(d)) for d in datasets)
+                return _merged((_variable(d.name, by_keras), d[()]) for d in datasets)
         except DAMAGE as error:
-            raise ValueError(f"not an HDF5 file as Keras writes it: {error}") from None
+            reason = " ".join(str(error).split())[:400] or type(error).__name__
+            raise ValueError(f"not an HDF5 file as Keras writes it: {reason}") from None
 
 
 def from_tensorflow(variables: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -111,16 +113,46 @@ def _variable(dataset: str, written_by_keras: bool) -> str:
     return "/".join(parts[2:] if written_by_keras and len(parts) > 2 else parts)
 
 
-def _values(dataset: Any) -> np.ndarray:
-    # Keras stores the plain numbers. What takes more memory than it has bytes (compressed, never
-    # written) or lies in another file is not from there.
-    stored = dataset.id.get_storage_size()
-    if dataset.nbytes != stored or dataset.external or dataset.is_virtual:
-        raise ValueError(
-            f"{short.repr(dataset.name)}: {stored} bytes are stored in the file, expected the "
-            f"{dataset.nbytes} of {dataset.dtype} {short.repr(list(dataset.shape))}, uncompressed"
-        )
-    return dataset[()]
+def _datasets(group: Any, depth: int = 1, seen: set[int] | None = None) -> Iterator[Any]:
+    """Yield every dataset below a group, each once; links that lead elsewhere are passed over."""
+    import h5py
+
+    seen = set() if seen is None else seen
+    if depth > MAX_DEPTH:
+        raise ValueError(f"more than {MAX_DEPTH} groups within each other")
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        item = group[name]
+        place = h5py.h5o.get_info(item.id).addr
+        if place in seen:
+            continue
+        seen.add(place)
+        if isinstance(item, h5py.Dataset):
+            yield item
+        elif isinstance(item, h5py.Group):
+            yield from _datasets(item, depth + 1, seen)
+
+
+def _check(datasets: list[Any], size: int) -> None:
+    """Check that datasets are plain numbers, as Keras stores them, each in bytes of its own."""
+    for dataset in datasets:
+        what = short.repr(dataset.name)
+        if dataset.shape is None:
+            raise ValueError(f"{what}: no array")
+        if dataset.dtype.kind not in "biufc":
+            raise ValueError(f"{what}: dtype {short.repr(dataset.dtype)}, expected numbers")
+        # What takes more memory than it has bytes (compressed, never written) or lies in another
+        # file is not from there. A chunk may unpack to more than the dataset that it belongs to.
+        stored = dataset.id.get_storage_size()
+        if dataset.nbytes != stored or dataset.chunks or dataset.external or dataset.is_virtual:
+            raise ValueError(
+                f"{what}: {stored} bytes are stored in the file, expected the {dataset.nbytes} "
+                f"of {dataset.dtype} {short.repr(list(dataset.shape))}, in a row and uncompressed"
+            )
+    total = sum(dataset.nbytes for dataset in datasets)
+    if total > size:
+        raise ValueError(f"the arrays have {total} bytes and the file {size}: they share some")
 
 
 def _merged(variables: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -14,10 +14,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from npbert.checkpoints.files import short
+from npbert.checkpoints.files import MAX_DIMENSIONS, short
 
 MAX_OPCODES = 2**20  # a tensor takes about fifty
 MAX_INTEGER = 2**127  # the largest number of the format, its magic one, has 80 bits
+
+# A few bytes can repeat what came before them, and make the rest of the file endless to walk over.
+# So nothing here looks into a container that the pickle fills, unless the work is bounded by the
+# pickle's length; and messages name the types of containers, not what they hold.
 
 # The storage classes by which a file names what its bytes are; in untyped ones the tensor does.
 STORAGES = {
@@ -64,11 +68,21 @@ class Global(NamedTuple):
     name: str  # "module name"
 
 
+class NumberKey(NamedTuple):
+    """A whole number as the key of a dictionary.
+
+    By its digits: numbers can be chosen such that all of them have one hash, texts cannot.
+    """
+
+    digits: str
+
+
 def load(stream: BinaryIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
     """Run one pickle; return what it describes, and every storage that it mentions, by key.
 
     The result is made of Tensor, Global, Storage, dict, OrderedDict, list, tuple, str, int, float,
-    bool and None. The stream, BytesIO or mmap, is left behind the end of the pickle.
+    bool and None; the keys of a dictionary are str and NumberKey. A container may hold itself.
+    The stream, BytesIO or mmap, is left behind the end of the pickle.
     Raises ValueError, in one line, for a damaged pickle and for one that asks for anything else.
     """
     machine = _Machine()
@@ -79,6 +93,7 @@ def load(stream: BinaryIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
             at = position or 0
             if steps == MAX_OPCODES:
                 raise ValueError(f"more than {MAX_OPCODES} opcodes")
+            machine.steps = steps
             machine.step(opcode.name, argument)
     except (LookupError, TypeError, ValueError) as error:
         # Only a ValueError speaks of what is wrong; the others are a stack that holds too little.
@@ -88,11 +103,22 @@ def load(stream: BinaryIO | mmap.mmap) -> tuple[Any, dict[str, Storage]]:
     return machine.result, machine.storages
 
 
+def described(value: Any) -> str:
+    """Return a text or a number in short, and of what may hold others the type alone."""
+    if isinstance(value, NumberKey):
+        return value.digits
+    if value is None or type(value) in (str, bytes, int, float, bool):
+        return short.repr(value)
+    return f"a {type(value).__name__}"
+
+
 class _Machine:
     def __init__(self) -> None:
+        self.steps = 0  # opcodes before the present one
+        self.copied = 0  # entries of lists that calls were given
         self.stack: list[Any] = []
         self.below_mark: list[list[Any]] = []  # MARK puts the stack aside and begins a new one
-        self.memo: dict[int, Any] = {}
+        self.memo: dict[str, Any] = {}  # by the digits of a number: see NumberKey
         self.storages: dict[str, Storage] = {}
         self.result: Any = None
 
@@ -121,7 +147,8 @@ class _Machine:
             case "TUPLE":
                 self.push_tuple(*self.to_mark())
             case "LIST":
-                self.stack.append(self.to_mark())
+                values = self.to_mark()
+                self.stack.append(values)
             case "DICT":
                 pairs = self.to_mark()
                 self.stack.append(_fill({}, pairs[::2], pairs[1::2]))
@@ -132,17 +159,17 @@ class _Machine:
                 pairs = self.to_mark() if opcode == "SETITEMS" else self.pop(2)
                 _fill(_expect(self.stack[-1], dict), pairs[::2], pairs[1::2])
             case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
-                self.memo[len(self.memo) if opcode == "MEMOIZE" else argument] = stack[-1]
+                number = len(self.memo) if opcode == "MEMOIZE" else argument
+                self.memo[str(number)] = stack[-1]
             case "BINGET" | "LONG_BINGET":
-                stack.append(self.memo[argument])
+                stack.append(self.memo[str(argument)])
             case "GLOBAL":
                 stack.append(_permitted(argument))
             case "STACK_GLOBAL":
                 module, name = self.pop(2)
                 stack.append(_permitted(f"{_expect(module, str)} {_expect(name, str)}"))
             case "REDUCE":
-                function, arguments = self.pop(2)
-                stack.append(_call(function, arguments))
+                stack.append(self.call(*self.pop(2)))
             case "BUILD":  # the attributes of an object, which nothing here has a use for
                 instance, _ = self.pop(2)
                 stack.append(_expect(instance, OrderedDict))
@@ -153,7 +180,7 @@ class _Machine:
                 if stack or self.below_mark:
                     raise ValueError("values are left over at its end")
             case _:  # INST, OBJ, NEWOBJ, EXT1, PERSID, ... and all of protocol 0
-                what = "" if argument is None else f" {short.repr(argument)}"
+                what = "" if argument is None else f" {described(argument)}"
                 raise ValueError(f"the opcode {opcode}{what}, which no tensor needs")
 
     def pop(self, count: int) -> list[Any]:
@@ -169,6 +196,15 @@ class _Machine:
 
     def push_tuple(self, *values: Any) -> None:
         self.stack.append(values)
+
+    def call(self, function: Any, arguments: Any) -> Any:
+        """Return what a permitted function describes."""
+        if not isinstance(function, Global) or function.name not in FUNCTIONS:
+            raise ValueError("a call of what is no function of tensors")
+        self.copied += sum(len(a) for a in _expect(arguments, tuple) if isinstance(a, list))
+        if self.copied > self.steps:  # each entry took an opcode, unless a list is given twice
+            raise ValueError("one list is given to many calls")
+        return FUNCTIONS[function.name](*arguments)
 
     def storage(self, identity: Any) -> Storage:
         """Describe the storage of a persistent id: what torch keeps outside of its pickle."""
@@ -205,7 +241,7 @@ def _fill(target: dict[Any, Any], keys: list[Any], values: list[Any]) -> dict[An
     for key, value in zip(keys, values):
         if not isinstance(key, (str, int)):  # hashing nested tuples can take for ever
             raise ValueError(f"a {type(key).__name__} as the key of a dictionary")
-        target[key] = value
+        target[key if isinstance(key, str) else NumberKey(str(key))] = value
     return target
 
 
@@ -219,14 +255,11 @@ def _permitted(name: str) -> Global:
     return Global(name)
 
 
-def _call(function: Any, arguments: Any) -> Any:
-    if not isinstance(function, Global) or function.name not in FUNCTIONS:
-        raise ValueError("a call of what is no function of tensors")
-    return FUNCTIONS[function.name](*_expect(arguments, tuple))
-
-
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> Tensor:
-    numbers = [offset, *_expect(shape, tuple), *_expect(strides, tuple)]
+    dimensions = max(len(_expect(shape, tuple)), len(_expect(strides, tuple)))
+    if dimensions > MAX_DIMENSIONS:
+        raise ValueError(f"a tensor of {dimensions} dimensions, expected at most {MAX_DIMENSIONS}")
+    numbers = [offset, *shape, *strides]
     if not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
         raise ValueError("a tensor whose offset, shape or strides are not whole numbers from 0")
     if len(shape) != len(strides):
@@ -238,7 +271,7 @@ def _tensor_v2(
     storage: Any, offset: Any, shape: Any, strides: Any, grad: Any, hooks: Any, metadata: Any = None
 ) -> Tensor:
     if metadata:  # bits that say: conjugate when read, negate when read
-        raise ValueError(f"a tensor with the metadata {short.repr(metadata)}")
+        raise ValueError(f"a tensor with metadata, {described(metadata)}")
     return _tensor(storage, offset, shape, strides)
 
 
@@ -254,7 +287,8 @@ def _parameter(tensor: Any, grad: Any, hooks: Any, state: Any = None) -> Tensor:
     return _expect(tensor, Tensor)
 
 
-def _ordered_dict(pairs: Any = ()) -> OrderedDict[Any, Any]:
+def _ordered_dict(pairs: Any = None) -> OrderedDict[Any, Any]:
+    pairs = [] if pairs is None else _expect(pairs, list)
     if any(not isinstance(pair, list) or len(pair) != 2 for pair in pairs):
         raise ValueError("an ordered dictionary of other things than pairs")
     keys, values = [key for key, _ in pairs], [value for _, value in pairs]

@@ -11,19 +11,23 @@ import io
 import math
 import mmap
 import os
-import struct
+import re
 import zipfile
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 
 from npbert.checkpoints import torch_pickle
-from npbert.checkpoints.files import MAX_DIMENSIONS, MAX_SIZE, naming, short
-from npbert.checkpoints.torch_pickle import Storage, Tensor
+from npbert.checkpoints.files import MAX_SIZE, naming, short
+from npbert.checkpoints.torch_pickle import Storage, Tensor, described
+from npbert.checkpoints.zip_records import BEGINNING, read_directory
 
-ZIP_BEGINNING = b"PK\3\4"
 MAGIC = 0x1950A86A20F9469CFC6C
 VERSION = 1001
+ZIP_VERSIONS = range(1, 11)  # those that torch reads; the newest that it writes is 6
+MAX_SHARING = (
+    100  # how many times the numbers of a file may be in its tensors: layers can be shared
+)
 # How training scripts call the weights that they save beside an optimizer and an epoch.
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 
@@ -54,10 +58,17 @@ def read(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         mapped, contents = _open(file)
         data = np.frombuffer(mapped, np.uint8)
         rows: dict[tuple[str, str], np.ndarray] = {}
-        return {
+        arrays = {
             name: _array(name, tensor, data, contents, rows)
             for name, tensor in contents.tensors.items()
         }
+        total = sum(array.size for array in arrays.values())
+        if total > MAX_SHARING * len(data):
+            raise ValueError(
+                f"the tensors have {total} numbers, expected at most {MAX_SHARING} times the "
+                f"{len(data)} bytes of the file"
+            )
+        return arrays
 
 
 def header(path: str | os.PathLike[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
@@ -74,7 +85,7 @@ def _open(file: BinaryIO) -> tuple[mmap.mmap, Contents]:
     if os.fstat(file.fileno()).st_size == 0:
         raise ValueError("0 bytes long")
     mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if mapped[:4] == ZIP_BEGINNING:
+    if mapped[:4] == BEGINNING:
         return mapped, _open_zip(file, mapped)
     return mapped, _open_older(mapped)
 
@@ -83,22 +94,21 @@ def _open(file: BinaryIO) -> tuple[mmap.mmap, Contents]:
 
 
 def _open_zip(file: BinaryIO, mapped: mmap.mmap) -> Contents:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            records = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, LookupError, struct.error) as error:
-        raise ValueError(f"a damaged zip archive: {error}") from None
-    pickles = [r.filename for r in records if r.filename.endswith("/data.pkl")]
+    records = read_directory(file)
+    pickles = [record.name for record in records if record.name.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise ValueError(f"a zip archive with {len(pickles)} records data.pkl, expected 1")
     top = pickles[0].removesuffix("data.pkl")
     places: Places = {}
     for record in records:
-        if record.filename.startswith(top):
-            name = record.filename.removeprefix(top)
+        if record.name.startswith(top):
+            what, name = short.repr(record.name), record.name.removeprefix(top)
+            if record.compression != zipfile.ZIP_STORED:
+                raise ValueError(f"record {what} is compressed; torch only stores")
             if name in places:
-                raise ValueError(f"two records are called {short.repr(record.filename)}")
-            places[name] = _record_place(record, mapped)
+                raise ValueError(f"two records are called {what}")
+            places[name] = record.start, record.stop
+    _check_version(mapped, places)
     description, _ = torch_pickle.load(io.BytesIO(mapped[slice(*places["data.pkl"])]))
     order = mapped[slice(*places["byteorder"])] if "byteorder" in places else b"little"
     if order not in (b"little", b"big"):
@@ -107,18 +117,15 @@ def _open_zip(file: BinaryIO, mapped: mmap.mmap) -> Contents:
     return Contents(_state_dict(description), storages, "<" if order == b"little" else ">")
 
 
-def _record_place(record: zipfile.ZipInfo, mapped: mmap.mmap) -> tuple[int, int]:
-    what = f"record {short.repr(record.filename)}"
-    if record.compress_type != zipfile.ZIP_STORED or record.flag_bits & 1:
-        raise ValueError(f"{what} is compressed or encrypted; torch only stores")
-    begin = record.header_offset  # of 30 bytes, of which the last four are the sizes of two texts
-    if begin < 0 or mapped[begin : begin + 4] != ZIP_BEGINNING or begin + 30 > len(mapped):
-        raise ValueError(f"{what} does not begin where the directory says")
-    start = begin + 30 + sum(struct.unpack("<HH", mapped[begin + 26 : begin + 30]))
-    stop = start + record.file_size
-    if stop > len(mapped):
-        raise ValueError(f"{what} ends at byte {stop}, but there are {len(mapped)}")
-    return start, stop
+def _check_version(mapped: mmap.mmap, places: Places) -> None:
+    place = places.get(".data/version", places.get("version"))
+    if place is None:
+        raise ValueError("a zip archive without a record version, expected that of torch.save")
+    text = mapped[slice(*place)]
+    digits = re.fullmatch(rb"\s*(\d{1,9})\s*", text)
+    if digits is None or int(digits[1]) not in ZIP_VERSIONS:
+        expected = f"a number from {ZIP_VERSIONS[0]} to {ZIP_VERSIONS[-1]}"
+        raise ValueError(f"version {short.repr(text)} of the zip format, expected {expected}")
 
 
 # ---- the older format ------------------------------------------------------------------------
@@ -133,7 +140,7 @@ def _open_older(mapped: mmap.mmap) -> Contents:
         raise ValueError("neither a zip archive nor a file with torch's magic number")
     version, _ = torch_pickle.load(mapped)
     if version != VERSION:
-        raise ValueError(f"version {short.repr(version)} of the older format, expected {VERSION}")
+        raise ValueError(f"version {described(version)} of the older format, expected {VERSION}")
     torch_pickle.load(mapped)  # about the machine; but the numbers are little-endian on all of them
     description, storages = torch_pickle.load(mapped)
     tensors = _state_dict(description)
@@ -144,7 +151,7 @@ def _open_older(mapped: mmap.mmap) -> Contents:
     position = mapped.tell()
     for key in keys:
         if not isinstance(key, str) or key not in storages:
-            raise ValueError(f"storage {short.repr(key)} belongs to no tensor")
+            raise ValueError(f"storage {described(key)} belongs to no tensor")
         count = int.from_bytes(mapped[position : position + 8], "little")
         start = position + 8
         position = start + count * _dtype(storages[key].dtype).itemsize
@@ -171,7 +178,7 @@ def _state_dict(description: Any) -> dict[str, Tensor]:
         raise ValueError(f"holds a {type(found).__name__}, expected a dictionary of tensors")
     for name, tensor in found.items():
         if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            what = f"{short.repr(name)}: {type(tensor).__name__}"
+            what = f"{described(name)}: {type(tensor).__name__}"
             raise ValueError(f"holds {what}, expected a dictionary of named tensors")
     return dict(found)
 
@@ -193,8 +200,6 @@ def _array(
 ) -> np.ndarray:
     shape = tensor.shape
     with naming(f"tensor {short.repr(name)}"):
-        if len(shape) > MAX_DIMENSIONS:
-            raise ValueError(f"{len(shape)} dimensions, expected at most {MAX_DIMENSIONS}")
         row_of = (tensor.storage.key, tensor.dtype)
         if row_of not in rows:
             rows[row_of] = _row(tensor.storage, tensor.dtype, data, contents)

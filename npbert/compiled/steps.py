@@ -392,37 +392,38 @@ def padded(buffer, channels, channel, start, length, K, out):
 
 @compile_part
 def depthwise(item, step, buffers, texts, scratch):
-    """Convolve each channel over the text; threads take texts and 32 channels at a time."""
+    """Convolve 32 channels over one text, each by a filter of its own."""
     D, K = integer(step, ROWS), integer(step, TERMS)
     blocks = (D + PANEL - 1) // PANEL
-    start, T = integer(texts, 2 * (item // blocks)), integer(texts, 2 * (item // blocks) + 1)
+    text, first = item // blocks, item % blocks * PANEL
+    start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
+    source, target = integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, TARGET))
     out = scratch + 4 * (T + 2 * K + 2 * PANEL)
-    for d in range(item % blocks * PANEL, min((item % blocks + 1) * PANEL, D)):
-        padded(integer(buffers, integer(step, SOURCE)), D, d, start, T, K, scratch)
+    for d in range(first, min(first + PANEL, D)):
+        padded(source, D, d, start, T, K, scratch)
         for t in range(0, T, LANES):
             y = splat(np.float32(0))
             for k in range(K):
                 tap = splat(number_at(integer(step, WEIGHT) + 4 * (d * K + k)))
                 y = fma(tap, load(scratch + 4 * (t + k)), y)
             store(out + 4 * t, y)
-        put(integer(buffers, integer(step, TARGET)), D, d, start, T, out)
+        put(target, D, d, start, T, out)
 
 
 @compile_part
 def dynamic(item, step, buffers, texts, scratch):
-    """Softmax the scores of the filters, and mix each token's neighbours; by text and head."""
-    H, K, S = (
-        integer(step, HEADS),
-        integer(step, TERMS),
-        integer(step, ROWS) // integer(step, HEADS),
-    )
-    start, T, head = integer(texts, 2 * (item // H)), integer(texts, 2 * (item // H) + 1), item % H
+    """Make one head's filters of their scores, and mix each token's neighbours, in one text."""
+    H, K, S = integer(step, HEADS), integer(step, TERMS), integer(step, ROWS) // integer(step, HEADS)
+    text, head = item // H, item % H
+    start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
+    source, target = integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, TARGET))
+    scores = integer(buffers, integer(step, OTHER))
     row_bytes = 4 * (T + PANEL)
-    near = scratch + K * row_bytes
-    out = near + row_bytes + 8 * K
+    neighbours = scratch + K * row_bytes
+    out = neighbours + row_bytes + 8 * K
     for k in range(K):
-        take(integer(buffers, integer(step, OTHER)), integer(step, OTHER_CHANNELS), head * K + k, start, T,
-             scratch + k * row_bytes)  # fmt: skip
+        channel = head * K + k
+        take(scores, integer(step, OTHER_CHANNELS), channel, start, T, scratch + k * row_bytes)
     for t in range(0, T, LANES):
         filters = scratch + 4 * t
         highest = load(filters)
@@ -437,21 +438,16 @@ def dynamic(item, step, buffers, texts, scratch):
         for k in range(K):
             store(filters + k * row_bytes, load(filters + k * row_bytes) * share)
     for s in range(head * S, (head + 1) * S):
-        padded(integer(buffers, integer(step, SOURCE)), integer(step, SOURCE_CHANNELS), integer(step, SOURCE_FIRST) + s,
-               start, T, K, near)  # fmt: skip
+        channel = integer(step, SOURCE_FIRST) + s
+        padded(source, integer(step, SOURCE_CHANNELS), channel, start, T, K, neighbours)
         for t in range(0, T, LANES):
             y = splat(np.float32(0))
             for k in range(K):
-                y = fma(load(scratch + k * row_bytes + 4 * t), load(near + 4 * (t + k)), y)
+                weight = load(scratch + k * row_bytes + 4 * t)
+                y = fma(weight, load(neighbours + 4 * (t + k)), y)
             store(out + 4 * t, y)
-        put(
-            integer(buffers, integer(step, TARGET)),
-            integer(step, TARGET_CHANNELS),
-            integer(step, TARGET_FIRST) + s,
-            start,
-            T,
-            out,
-        )
+        channel = integer(step, TARGET_FIRST) + s
+        put(target, integer(step, TARGET_CHANNELS), channel, start, T, out)
 
 
 # ---- rows of tokens and panels -------------------------------------------------------------

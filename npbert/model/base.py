@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -23,6 +21,7 @@ from npbert.checkpoints.directory import (
     write_json,
     write_weights,
 )
+from npbert.checkpoints.files import short, shown, warn
 from npbert.checkpoints.saving import reading, saving
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.compiled import backend
@@ -35,6 +34,7 @@ from npbert.model.outputs import BaseModelOutput, ModelOutput
 from npbert.model.params import Shapes
 
 Model = TypeVar("Model", bound="PreTrainedModel")
+MAX_LISTED = 30  # names of tensors in a warning; no head has more
 
 
 class PreTrainedModel:
@@ -143,7 +143,7 @@ class PreTrainedModel:
         """Load a checkpoint directory, or a checkpoint that ships with npbert, by its name.
 
         A head that the checkpoint lacks as a whole is initialised from `seed`, with one warning
-        that names its tensors. Another warning names tensors that the model does not use.
+        that names its tensors. Another warning names tensors that no head of the family uses.
         `options` are those of the config (num_labels=3), which override config.json, and those of
         the class (add_pooling_layer=False).
         Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file, and
@@ -156,7 +156,9 @@ class PreTrainedModel:
         config, tensors, differing = cls._read(directory, changes)
         shapes = cls.parameter_shapes(config, **options)
         ties = cls.tied(config)
-        tensors = params.fit_prefix(tensors, shapes | dict.fromkeys(ties), cls.base_model_prefix)
+        _check_positions(config, tensors, directory)
+        names = shapes | dict.fromkeys(ties)
+        tensors = params.fit_prefix(tensors, names, cls.base_model_prefix)
         for name, source in ties.items():
             if name not in tensors:
                 continue
@@ -168,12 +170,17 @@ class PreTrainedModel:
                 shapes = {**shapes, name: shapes[source]}
         missing, unexpected = params.match(tensors, shapes, cls.optional(config), str(directory))
         if differing:
-            _warn(f"{directory / FILE}: {differing}: changed by hand, or that of other weights")
+            warn(f"{directory / FILE}: {differing}: changed by hand, or that of other weights")
         if unexpected:
-            _warn(f"{directory}: {cls.__name__} does not use {_listed(unexpected)}")
+            # What belongs to another head needs no word: the class was chosen without it.
+            known = _known_tensors(cls, config)
+            spellings = {name: (name, f"{cls.base_model_prefix}.{name}") for name in unexpected}
+            unknown = [name for name in unexpected if known.isdisjoint(spellings[name])]
+            if unknown:
+                warn(f"{directory}: {cls.__name__} does not use {_listed(unknown)}")
             tensors = {name: array for name, array in tensors.items() if name in shapes}
         if missing:
-            _warn(
+            warn(
                 f"{directory}: the checkpoint lacks {_listed(missing)}; {cls.__name__} initialised "
                 "them randomly, and they need training"
             )
@@ -350,13 +357,36 @@ def float_dtype(dtype: Any) -> np.dtype:
     return found
 
 
-def _warn(message: str) -> None:
-    """Warn at the line that called npbert, through whatever class."""
-    frame, level = sys._getframe(), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "npbert":
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
+def _known_tensors(cls: type[PreTrainedModel], config: PreTrainedConfig) -> set[str]:
+    """Return the names of the tensors of every head that npbert has for the family of a class."""
+    names: set[str] = set()
+    waiting = [PreTrainedModel]
+    while waiting:
+        found = waiting.pop()
+        waiting += found.__subclasses__()
+        of_family = getattr(found, "config_class", None) is cls.config_class
+        if of_family and found.__module__.startswith("npbert."):
+            with contextlib.suppress(ValueError):  # a head that this config cannot have
+                names |= found.parameter_shapes(config).keys() | found.tied_weights.keys()
+    return names
+
+
+def _check_positions(config: PreTrainedConfig, tensors: dict[str, Any], directory: Path) -> None:
+    """Refuse weights with embeddings of distances; warn of a config that asks for such alone."""
+    kind = config.other.get("position_embedding_type")
+    if kind in (None, "absolute"):
+        return
+    asked = f"{directory}: position_embedding_type is {short.repr(kind)}"
+    for name in tensors:
+        if name.endswith("distance_embedding.weight"):
+            raise ValueError(
+                f"{asked}, and the weights have {shown(name)}: npbert has absolute positions only, "
+                "and so has the reference since its version 5"
+            )
+    warn(f"{asked}, which is ignored: npbert has absolute positions only")
 
 
 def _listed(names: list[str]) -> str:
-    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}: {', '.join(names)}"
+    text = ", ".join(map(shown, names[:MAX_LISTED]))
+    more = f", and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''}: {text}{more}"

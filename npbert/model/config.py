@@ -10,10 +10,16 @@ from typing import Any, ClassVar
 
 from npbert.activations import ACTIVATIONS
 from npbert.checkpoints.directory import read_json, write_json
+from npbert.checkpoints.files import short
 from npbert.checkpoints.saving import saving
 from npbert.checkpoints.shipped import checkpoint_directory
 
 FILE = "config.json"
+# What a config.json of a few bytes can ask for; far above what any model has.
+MAX_LAYERS = 10_000  # feed-forward networks count like layers
+MAX_UNNAMED_LABELS = 100_000  # of num_labels alone; with names in id2label the file is as large
+MAX_WHOLE = 2**63 - 1
+MAX_LABEL = 2**20 - 1
 PROBLEM_TYPES = ("regression", "single_label_classification", "multi_label_classification")
 
 
@@ -61,7 +67,8 @@ class PreTrainedConfig:
             self._check_type(option.name, str(option.type))
         self.require_range("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size",
                            "max_position_embeddings", "type_vocab_size", low=1)  # fmt: skip
-        self.require_range("num_hidden_layers", "initializer_range", "layer_norm_eps", low=0)
+        self.require_range("num_hidden_layers", low=0, high=MAX_LAYERS)
+        self.require_range("initializer_range", "layer_norm_eps", low=0)
         self.require_range(
             "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout",
             low=0, high=1,
@@ -70,25 +77,39 @@ class PreTrainedConfig:
         self.require_range("pad_token_id", low=-self.vocab_size, high=self.vocab_size - 1)
         self.require(
             self.hidden_act in ACTIVATIONS,
-            f"hidden_act is {self.hidden_act!r}, expected one of {', '.join(sorted(ACTIVATIONS))}",
+            f"hidden_act is {short.repr(self.hidden_act)}, expected one of "
+            f"{', '.join(sorted(ACTIVATIONS))}",
         )
-        self.require(
-            not self.is_decoder and not self.add_cross_attention,
-            "is_decoder and add_cross_attention must be False: npbert has encoders only",
-        )
+        for name in ("is_decoder", "add_cross_attention"):
+            self.require(
+                not getattr(self, name),
+                f"{name} is True, but npbert has encoders only; the reference would hide from each "
+                "token those that follow it (a causal mask). For the answers of the encoder, in "
+                f"which every token sees all, set {name} to false",
+            )
+        kind = self.other.get("position_embedding_type")
+        found = f"position_embedding_type is {short.repr(kind)}"
+        self.require(kind is None or isinstance(kind, str), f"{found}, expected str | None")
         self._settle_labels()
 
     def _settle_labels(self) -> None:
         """Make num_labels, id2label and label2id agree."""
         whole = self.num_labels is None or type(self.num_labels) is int
-        self.require(whole, f"num_labels is {self.num_labels!r}, expected int | None")
+        self.require(whole, f"num_labels is {short.repr(self.num_labels)}, expected int | None")
         self.require_range("num_labels", low=1)
         if self.id2label is None:
+            self.require_range("num_labels", low=1, high=MAX_UNNAMED_LABELS)
             self.id2label = _plain_labels(self.num_labels or 2)
         try:  # in JSON every key is text
-            self.id2label = {int(number): label for number, label in self.id2label.items()}
-        except ValueError:
-            self.require(False, f"id2label has keys {[*self.id2label]}, expected whole numbers")
+            numbers = [int(number) for number in self.id2label]
+        except (TypeError, ValueError):
+            keys = short.repr([*self.id2label])
+            self.require(False, f"id2label has keys {keys}, expected whole numbers")
+        for number in numbers:  # of any numbers one could choose those that make a table hang
+            fits = 0 <= number <= MAX_LABEL
+            found = short.repr(number)
+            self.require(fits, f"id2label has the key {found}, expected 0 to {MAX_LABEL}")
+        self.id2label = dict(zip(numbers, self.id2label.values()))
         count = len(self.id2label)
         self.require(count > 0, "id2label is empty")
         self.require(
@@ -100,7 +121,7 @@ class PreTrainedConfig:
             self.label2id = {label: number for number, label in self.id2label.items()}
         self.require(
             self.problem_type in (None, *PROBLEM_TYPES),
-            f"problem_type is {self.problem_type!r}, expected None or one of "
+            f"problem_type is {short.repr(self.problem_type)}, expected None or one of "
             f"{', '.join(PROBLEM_TYPES)}",
         )
         self.require(
@@ -119,7 +140,18 @@ class PreTrainedConfig:
         fits = any(isinstance(value, kinds[option]) for option in options)
         if isinstance(value, bool) and not {"bool", "Any"} & {*options}:  # bool is an int in Python
             fits = False
-        self.require(fits, f"{name} is {value!r}, expected {declared}")
+        self.require(fits, f"{name} is {short.repr(value)}, expected {declared}")
+        if isinstance(value, int):
+            where = f"expected at most {MAX_WHOLE} and at least {-MAX_WHOLE}"
+            self.require(abs(value) <= MAX_WHOLE, f"{name} is {short.repr(value)}, {where}")
+        parts: list[Any] = value if isinstance(value, list) else []
+        if isinstance(value, dict) and name != "other":
+            parts = [*value.values()]
+        of_text = "dict[int, str]" in options
+        for part in parts:
+            fits = isinstance(part, str) if of_text else type(part) is int
+            expected = "texts" if of_text else "whole numbers"
+            self.require(fits, f"{name} holds {short.repr(part)}, expected {expected}")
 
     def require_range(self, *names: str, low: float, high: float = math.inf) -> None:
         """Raise a ValueError unless these options are finite and from low to high, or None."""
@@ -171,11 +203,14 @@ class PreTrainedConfig:
         found = values.get("model_type", cls.model_type)
         if str(found).replace("_", "") != cls.model_type:  # some say conv_bert
             where = directory / FILE
-            raise ValueError(f"{where}: model_type is {found!r}, expected {cls.model_type!r}")
+            given = short.repr(found)
+            raise ValueError(f"{where}: model_type is {given}, expected {cls.model_type!r}")
         unknown = options.keys() - cls.option_names()
         if unknown:
             raise TypeError(f"{cls.__name__} has no option {', '.join(sorted(unknown))}")
-        if options.get("num_labels") not in (None, len(values.get("id2label") or ())):
+        names = values.get("id2label")
+        count = len(names) if isinstance(names, dict) else 0
+        if options.get("num_labels") not in (None, count):
             values = {n: v for n, v in values.items() if n not in ("id2label", "label2id")}
         try:
             return cls.from_dict({**values, **options})
@@ -277,11 +312,11 @@ class ConvBertConfig(PreTrainedConfig):
         kinds = ("last", "first", "mean", "cls_index")
         self.require(
             self.summary_type in kinds,
-            f"summary_type is {self.summary_type!r}, expected one of {', '.join(kinds)}",
+            f"summary_type is {short.repr(self.summary_type)}, expected one of {', '.join(kinds)}",
         )
         self.require(
             not self.summary_activation or self.summary_activation in ACTIVATIONS,
-            f"summary_activation is {self.summary_activation!r}, expected None or one of "
+            f"summary_activation is {short.repr(self.summary_activation)}, expected None or one of "
             f"{', '.join(sorted(ACTIVATIONS))}",
         )
 
@@ -335,13 +370,19 @@ class MobileBertConfig(PreTrainedConfig):
         self.require_range(
             "embedding_size", "intra_bottleneck_size", "num_feedforward_networks", low=1
         )
+        networks = self.num_hidden_layers * self.num_feedforward_networks
+        self.require(
+            networks <= MAX_LAYERS,
+            f"num_hidden_layers times num_feedforward_networks is {networks}, "
+            f"expected at most {MAX_LAYERS}",
+        )
         D, C, H = self.hidden_size, self.true_hidden_size, self.num_attention_heads
         name = "intra_bottleneck_size" if self.use_bottleneck else "hidden_size"
         self.require(C % H == 0, f"{name} {C} is not a multiple of num_attention_heads {H}")
         kinds = ("no_norm", "layer_norm")
         self.require(
             self.normalization_type in kinds,
-            f"normalization_type is {self.normalization_type!r}, expected one of "
+            f"normalization_type is {short.repr(self.normalization_type)}, expected one of "
             f"{', '.join(kinds)}",
         )
         # Query and key are then given what is hidden_size wide, and are intra_bottleneck_size wide.
@@ -352,7 +393,7 @@ class MobileBertConfig(PreTrainedConfig):
         )
         # The reference writes it into config.json, and would believe it before its own rule.
         saved = self.other.get("true_hidden_size", C)
-        self.require(saved == C, f"true_hidden_size is {saved!r}, but {name} is {C}")
+        self.require(saved == C, f"true_hidden_size is {short.repr(saved)}, but {name} is {C}")
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,8 @@ import numpy as np
 
 Shapes = dict[str, tuple[int, ...]]
 
+MAX_LISTED = 100  # tensors in an error
+
 
 class Node:
     """One step of a checkpoint name: holds its arrays and sub-nodes as attributes, and its path."""
@@ -179,6 +181,7 @@ def match(
     only tensors of these are returned as missing. Everything else that is missing or has another
     shape raises one ValueError that lists all of it, each tensor with the shape that the config
     asks for. So does a tensor of integers: a quantised weight means nothing without its scale.
+    Of very many, the error lists the first.
     """
     there = {name: tensors[name] for name in shapes if name in tensors}
     wrong = [
@@ -200,6 +203,8 @@ def match(
             wrong += [f"{name}: is missing, expected {list(shapes[name])}" for name in absent]
     if wrong:
         count = f"{len(wrong)} tensor{'s do' if len(wrong) > 1 else ' does'} not fit the config"
+        if len(wrong) > MAX_LISTED:
+            wrong[MAX_LISTED:] = [f"... and {len(wrong) - MAX_LISTED} more"]
         raise ValueError(f"{source}: {count}:\n  " + "\n  ".join(wrong))
     return missing, [name for name in tensors if name not in shapes]
 

@@ -1,11 +1,14 @@
 """npbert/checkpoint.py: JSON files, the choice of a weight file, legacy names."""
 
+import json
 import os
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch_files import tensor, write_zip
 
 from npbert.checkpoints import directory, safetensors
 from npbert.checkpoints.directory import (
@@ -194,3 +197,63 @@ def test_legacy_names_are_understood_on_reading(tmp_path):
         {"embeddings.position_ids": np.arange(4), "embeddings.LayerNorm.beta": np.zeros(2)},
     )
     assert list(read_weights(tmp_path)) == ["embeddings.LayerNorm.bias"]
+
+
+# ---- prefixes ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "model.", "module.model.", "model.module.", "module.module."]
+)
+def test_a_prefix_of_all_names_is_dropped_and_named(tmp_path, prefix):
+    names = ["bert.pooler.dense.weight", "bert.embeddings.LayerNorm.gamma", "classifier.bias"]
+    write_weights(tmp_path, {prefix + name: np.zeros(1) for name in names})
+    message = f"the names of all 3 tensors began with {prefix!r}, which was dropped"
+    with pytest.warns(UserWarning, match=message) as caught:
+        got = read_weights(tmp_path)
+    assert set(got) == {names[0], "bert.embeddings.LayerNorm.weight", names[2]}
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("names", [["module.a", "b"], ["module.a", "model.b"], ["modules.a"], []])
+def test_a_prefix_of_some_names_stays(tmp_path, names):
+    write_weights(tmp_path, {name: np.zeros(1) for name in names})
+    assert set(read_weights(tmp_path)) == {*names}
+
+
+def test_a_training_checkpoint_of_a_wrapped_model(tmp_path):
+    """What a training script saved of a model in DataParallel, beside other things."""
+    weights = OrderedDict({"module.bert.pooler.dense.bias": tensor()})
+    value = {"epoch": 3, "state_dict": weights}
+    write_zip(tmp_path / "pytorch_model.bin", value, {"0": np.arange(6.0, dtype="<f4").tobytes()})
+    with pytest.warns(UserWarning, match=r"began with 'module\.'"):
+        assert list(read_weights(tmp_path)) == ["bert.pooler.dense.bias"]
+
+
+# ---- what JSON does not have -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ('{"a": NaN}', "a is nan, expected a finite number"),
+        ('{"a": {"b": [1, -Infinity]}}', "a.b is -inf, expected a finite number"),
+        ('{"a": 1e999}', "a is inf, expected a finite number"),
+        ('{"a": 1' + "0" * 400 + ".5}", "a is inf, expected a finite number"),
+        ('{"a": {"b": "x\\udc00"}}', "a.b has half of a surrogate pair: 'x\\udc00'"),
+        ('{"a": {"\\uD800": 1}}', "the key '\\ud800' has half of a surrogate pair"),
+        ('{"' + "k" * 5000 + '": NaN}', "'kkkkk"),
+    ],
+)
+def test_what_could_not_be_written_again_is_not_read(tmp_path, text, message):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError) as error:
+        read_json(tmp_path, "config.json")
+    assert str(error.value).startswith(f"{tmp_path / 'config.json'}: not JSON: {message}")
+    assert len(str(error.value)) < len(str(tmp_path)) + 400
+
+
+def test_what_looks_like_it_is_read(tmp_path):
+    value = {"NaN": "Infinity", "a": 1e300, "b": 10**350, "c": "\U0001f600", "\\ud800": "\\udc00"}
+    (tmp_path / "config.json").write_text(json.dumps(value))
+    assert read_json(tmp_path, "config.json") == value

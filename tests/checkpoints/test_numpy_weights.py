@@ -94,10 +94,17 @@ def npy(header, data=b"", version=b"\1\0"):
          "dtype dtype('O'), expected numbers or booleans"),
         (npy("{'descr': '<f4', 'fortran_order': False, 'shape': ()}", b"1234", b"\3\0"),
          "version (3, 0) of the .npy format, expected (1, 0) or (2, 0)"),
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 1180591620717411303424)}"),
+         "shape (0, 1180591620717411303424), expected less than 2**63 bytes"),
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,"), "EOF in multi-line"),
+        (npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}" + " " * 20_000),
+         "Header info length"),
+        (npy("(" * 5000), "array 'a': "),
         (npy("__import__('os').mkdir('executed')"), "malformed node"),
         (b"text", "magic string"),
     ],
-    ids=["short", "giant", "negative", "object", "version", "code", "text"],
+    ids=["short", "giant", "negative", "object", "version",
+         "beyond 64 bits", "no end", "long", "nested", "code", "text"],
 )  # fmt: skip
 def test_wrong_arrays(path, content, message):
     with zipfile.ZipFile(path, "w") as archive:
@@ -125,9 +132,9 @@ def test_a_size_that_nothing_compresses_to(path):
 def test_what_is_no_archive(path):
     with path.open("wb") as file:
         np.save(file, np.ones(3))
-    assert refusal(path) == "no .npz archive: File is not a zip file"
+    assert refusal(path) == "a damaged zip archive: File is not a zip file"
     path.write_bytes(b"")
-    assert refusal(path) == "no .npz archive: File is not a zip file"
+    assert refusal(path) == "a damaged zip archive: File is not a zip file"
     path.unlink()
     with pytest.raises(FileNotFoundError):
         numpy_weights.read(path)

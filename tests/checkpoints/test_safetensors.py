@@ -132,6 +132,15 @@ def test_empty_tensors_at_one_place(path):
     assert list(shapes) == ["c", "b", "a"]  # the order of the header
 
 
+@pytest.mark.parametrize(
+    "value", ["[" * 125 + "]" * 125, "1e308", "-0", "9" * 300, '{"x": "\\u0000"}']
+)
+def test_what_a_field_that_nobody_reads_may_hold(path, value):
+    header = '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "x": VALUE}}'
+    path.write_bytes(file_of(header.replace("VALUE", value), b"\0" * 4))
+    assert safetensors.read(path)["a"].shape == (1,)
+
+
 def test_spaces_and_unknown_fields_are_no_fault(path):
     header = ' {"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4], "x": {}}} \n'
     path.write_bytes(file_of(header, b"\0" * 4))

@@ -7,7 +7,7 @@ import pytest
 from torch_files import storage, tensor, write_zip
 
 from npbert.checkpoints import safetensors
-from npbert.checkpoints.directory import READERS, read_weights
+from npbert.checkpoints.directory import READERS, read_shards, read_weights
 
 A, B = np.arange(6.0, dtype=np.float32).reshape(2, 3), np.ones(2, np.float16)
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
@@ -58,9 +58,30 @@ def test_a_shard_that_is_missing(sharded):
     assert refusal(sharded, FileNotFoundError) == f"the shard '{SECOND}' is missing"
 
 
+@pytest.mark.parametrize("file", ["x" * 5000, "x/" * 5000 + "y"], ids=["x", "x/"])
+def test_a_shard_with_a_name_that_no_file_can_have(sharded, file):
+    write_index(sharded, {"a": file})
+    found = refusal(sharded, FileNotFoundError)
+    assert found.startswith("the shard '") and found.endswith("' is missing") and len(found) < 300
+
+
+def test_one_file_in_many_spellings_is_read_once(sharded):
+    safetensors.write(sharded / FIRST, {}, {"much": "text"})
+    write_index(sharded, {str(i): "./" * i + FIRST for i in range(100)})
+    reads = []
+
+    def read(path):
+        reads.append(path)
+        return safetensors.read(path)
+
+    with pytest.raises(ValueError, match="is not in its shard"):
+        read_shards(sharded / "model.safetensors.index.json", read)
+    assert len(reads) == 1
+
+
 def test_a_tensor_that_is_not_in_its_shard(sharded):
     write_index(sharded, {"a": SECOND, "b": FIRST})
-    assert refusal(sharded) == f"tensor 'a' is not in its shard '{SECOND}'"
+    assert refusal(sharded) == f"tensor 'b' is not in its shard '{FIRST}'"
     write_index(sharded, {"a": FIRST, "b": SECOND, "c": SECOND})
     assert refusal(sharded) == f"tensor 'c' is not in its shard '{SECOND}'"
 

@@ -66,6 +66,7 @@ dicts = st.dictionaries(names, arrays(), max_size=6)
 metadatas = st.none() | st.dictionaries(names, names, max_size=3)
 
 
+SCALAR = b"\0" * 4  # the bytes of entry()
 SIZES = "integers from 0 to 2**63-1"
 REFUSED = {
     "empty file": (b"", "0 bytes long, expected at least the 8"),
@@ -141,8 +142,38 @@ REFUSED = {
     "offset a float": (file_of({"a": entry(offsets=[0, 4.0])}, b"\0" * 4), "[0, 4.0], expected 2"),
     "offsets of 4,000 digits": (
         file_of({"a": entry(offsets=[10**4000, 10**4000 + 4])}, b"\0" * 4),
+        "expected finite numbers",
+    ),
+    "offsets of 30 digits": (
+        file_of({"a": entry(offsets=[10**30, 10**30 + 4])}, b"\0" * 4),
         f"expected 2 {SIZES}",
     ),
+    "shape -0": (
+        file_of('{"a":{"dtype":"F32","shape":[1,-0],"data_offsets":[0,0]}}'),
+        f"tensor 'a': shape [1, -0.0], expected {SIZES}",
+    ),
+    "offset -0": (
+        file_of('{"a":{"dtype":"F32","shape":[1],"data_offsets":[-0,4]}}', b"\0" * 4),
+        f"tensor 'a': data_offsets [-0.0, 4], expected 2 {SIZES}",
+    ),
+    **{
+        f"{number[:9]} in a field that nobody reads": (
+            file_of(
+                json.dumps({"a": {**entry(), "x": [0]}}).replace("[0]}", f"[{number}]}}"), SCALAR
+            ),
+            "expected finite numbers",
+        )
+        for number in ("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400)
+    },
+    **{
+        f"{end} within each other in a field that nobody reads": (
+            file_of(
+                f'{{"a": {{"x": {begin * 126}0{end * 126}, {json.dumps(entry())[1:]}}}', SCALAR
+            ),
+            "more than 127 objects and lists within each other",
+        )
+        for begin, end in [("[", "]"), ('{"":', "}")]
+    },
     "offsets the wrong way": (
         file_of({"a": entry(offsets=[4, 0])}, b"\0" * 4),
         "tensor 'a': data_offsets [4, 0] span -4 bytes, expected 4 for F32 [1]",

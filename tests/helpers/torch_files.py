@@ -97,8 +97,9 @@ def write_zip(path, value, storages=(), compression=zipfile.ZIP_STORED, top="arc
     """Write the zip format: storages are key -> bytes, `byteorder` and others come by name."""
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr(f"{top}/data.pkl", pickled(value))
-        for name, content in records.items():
-            archive.writestr(f"{top}/{name}", content)
+        for name, content in {"version": "3\n", **records}.items():
+            if content is not None:
+                archive.writestr(f"{top}/{name}", content)
         for key, numbers in dict(storages).items():
             archive.writestr(f"{top}/data/{key}", numbers)
     return path

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from limits import within
 
 from npbert.activations import ACTIVATIONS
 from npbert.checkpoints.directory import read_json
@@ -100,7 +101,7 @@ def assert_refused(family, options, message):
         ),
         ({"chunk_size_feed_forward": 0.5}, "chunk_size_feed_forward is 0.5, expected int"),
         ({"initializer_range": -0.1}, "initializer_range is -0.1, expected >= 0"),
-        ({"num_hidden_layers": -1}, "num_hidden_layers is -1, expected >= 0"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers is -1, expected 0 to 10000"),
         ({"layer_norm_eps": -1e-5}, "layer_norm_eps is -1e-05, expected >= 0"),
         ({"layer_norm_eps": float("nan")}, "layer_norm_eps is nan, expected >= 0"),
         ({"layer_norm_eps": float("inf")}, "layer_norm_eps is inf, expected >= 0"),
@@ -111,7 +112,9 @@ def assert_refused(family, options, message):
         *[
             (
                 {name: True},
-                "is_decoder and add_cross_attention must be False: npbert has encoders only",
+                f"{name} is True, but npbert has encoders only; the reference would hide from each "
+                "token those that follow it (a causal mask). For the answers of the encoder, in "
+                f"which every token sees all, set {name} to false",
             )
             for name in ("is_decoder", "add_cross_attention")
         ],
@@ -425,8 +428,8 @@ def test_the_two_families_are_told_apart(tmp_path):
     "content, message",
     [
         ('{"hidden_size": "48"}', "BertConfig: hidden_size is '48', expected int"),
-        ('{"is_decoder": true}', "BertConfig: is_decoder and add_cross_attention must be False"),
-        ('{"layer_norm_eps": NaN}', "BertConfig: layer_norm_eps is nan, expected >= 0"),
+        ('{"is_decoder": true}', "BertConfig: is_decoder is True, but npbert"),
+        ('{"layer_norm_eps": NaN}', "not JSON: layer_norm_eps is nan, expected a finite"),
         ('{"hidden_size": 48', "not JSON at line 1, column 19"),
         ("[]", "holds a list, expected a JSON object"),
     ],
@@ -449,3 +452,97 @@ def test_missing_configuration(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="file is a file, expected the directory of a checkpoint"):
         BertConfig.from_pretrained(tmp_path / "file")
+
+
+# ---- wrong values ----------------------------------------------------------------------------
+
+# What each value of a saved config.json is replaced by.
+REPLACEMENTS = [None, -1, 0, 1e308, float("nan"), "x", "", [], {}, True, "y" * 5000, 10**30, [[]],
+                {"0": None}, "\ud800"]  # fmt: skip
+
+
+def places(value, path=()):
+    """Yield where in a JSON value there are values, as keys and indexes."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, below in entries:
+        yield (*path, key)
+        if isinstance(below, (dict, list)):
+            yield from places(below, (*path, key))
+
+
+@families
+def test_every_value_of_a_wrong_type_is_refused_by_file_and_key(tmp_path, family):
+    """... or it is one that the key can have: then the configuration can be saved again."""
+    names = {"id2label": {0: "a", 1: "b"}, "label2id": {"a": 0, "b": 1}, "classifier_dropout": 0.5}
+    names |= {"problem_type": "regression", "eos_token_id": [1, 2], "summary_activation": "gelu"}
+    config = family(**{name: value for name, value in names.items() if name in fields(family)},
+                    other={"position_embedding_type": "absolute"})  # fmt: skip
+    text = json.dumps(config.to_dict())
+    refused = {}
+    for path in places(json.loads(text)):
+        for replacement in REPLACEMENTS:
+            values = json.loads(text)
+            holder = values
+            for key in path[:-1]:
+                holder = holder[key]
+            holder[path[-1]] = replacement
+            write(tmp_path, values)
+            try:
+                read = family.from_pretrained(tmp_path)
+            except ValueError as error:
+                message = str(error).removeprefix(f"{tmp_path / 'config.json'}: ")
+                assert len(message) < 700 and "\n" not in message
+                assert message != str(error) and path[0] in message, (path, replacement, message)
+                refused[path] = refused.get(path, 0) + 1
+                continue
+            written = json.dumps(read.to_dict(), allow_nan=False, ensure_ascii=False).encode()
+            assert family.from_dict(json.loads(written)) == read
+    # Of every key that has a type, most replacements have another one.
+    assert min(refused.values()) >= 9 and {path[0] for path in refused} >= {*fields(family)} - {
+        "num_labels"
+    }
+
+
+@families
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"num_hidden_layers": 10_001}, "num_hidden_layers is 10001, expected 0 to 10000"),
+        ({"num_labels": 10**7}, "num_labels is 10000000, expected 1 to 100000"),
+        ({"hidden_size": 10**30}, f"hidden_size is {10**30}, expected at most {2**63 - 1} and at "),
+        ({"layer_norm_eps": 10**400}, "layer_norm_eps is 10000000000"),
+        ({"hidden_act": "x" * 10**6}, "hidden_act is 'xxx"),
+        ({"id2label": {str(i * (2**61 - 1)): "a" for i in range(20_000)}},
+         "id2label has the key 2305843009213693951, expected 0 to 1048575"),
+        ({"id2label": {"x" * 10**6: "a"}}, "id2label has keys ['xxx"),
+        ({"id2label": True}, "id2label is True, expected dict[int, str] | None"),
+        ({"vocab_size": [[0] * 1000] * 1000}, "vocab_size is [[0, 0"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else next(iter(value)),
+)  # fmt: skip
+def test_a_refusal_takes_little_time_and_space(tmp_path, family, values, message):
+    write(tmp_path, values)
+    with pytest.raises(ValueError) as error:
+        within(family.from_pretrained, tmp_path)
+    start = f"{tmp_path / 'config.json'}: {family.__name__}: {message}"
+    assert str(error.value).startswith(start) and len(str(error.value)) < len(start) + 600
+
+
+def test_feed_forward_networks_count_like_layers():
+    MobileBertConfig(num_hidden_layers=100, num_feedforward_networks=100)
+    assert_refused(
+        MobileBertConfig,
+        {"num_hidden_layers": 101, "num_feedforward_networks": 100},
+        "num_hidden_layers times num_feedforward_networks is 10100, expected at most 10000",
+    )
+
+
+def test_many_labels_have_names_of_their_own():
+    count = 100_001
+    assert BertConfig(num_labels=count - 1).id2label[count - 2] == f"LABEL_{count - 2}"
+    assert BertConfig(id2label=dict.fromkeys(range(count), "x")).num_labels == count
+
+
+def test_other_labels_are_asked_for_in_spite_of_damaged_ones(tmp_path):
+    write(tmp_path, {"id2label": True, "label2id": 3})
+    assert BertConfig.from_pretrained(tmp_path, num_labels=3).id2label[2] == "LABEL_2"

@@ -500,16 +500,14 @@ def test_a_head_that_is_there_in_part_is_an_error(tmp_path, cls, absent):
 def test_a_body_is_taken_out_of_a_model_with_a_head(tmp_path, cls):
     model = make(cls)
     save(model, tmp_path)
-    with pytest.warns(UserWarning) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         body = BODIES[cls].from_pretrained(tmp_path)
-    unused = str(caught[0].message)
-    assert "does not use 5 tensors: " in unused
-    assert set(unused.rpartition(": ")[2].split(", ")) == set(HEADS[cls])
     hidden = model(IDS, MASK, output_hidden_states=True).hidden_states[-1]
     np.testing.assert_array_equal(body(IDS, MASK).last_hidden_state, hidden)
     if cls is BertForMaskedLM:  # a masked-LM model was trained without the pooler
         assert body.newly_initialized == ["pooler.dense.weight", "pooler.dense.bias"]
-    assert len(caught) == 1 + bool(body.newly_initialized)
+    assert len(caught) == bool(body.newly_initialized)  # the head is a known one: not a word of it
 
 
 # ---- tied weights --------------------------------------------------------------------------

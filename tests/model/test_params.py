@@ -235,6 +235,15 @@ def test_all_that_is_wrong_is_one_error():
     ]
 
 
+def test_the_error_lists_the_first_of_very_many():
+    shapes = {f"layer.{i}.weight": (1,) for i in range(100_000)}
+    with pytest.raises(ValueError) as error:
+        params.match({}, shapes, [], "here")
+    first, *lines = str(error.value).splitlines()
+    assert first == "here: 100000 tensors do not fit the config:" and len(lines) == 101
+    assert lines[-2:] == ["  layer.99.weight: is missing, expected [1]", "  ... and 99900 more"]
+
+
 @pytest.mark.parametrize("dtype", [bool, np.int64, np.uint8])
 def test_weights_that_are_whole_numbers(dtype):
     with pytest.raises(ValueError, match=r"body\.bias: has dtype .*, expected floating"):

@@ -211,3 +211,20 @@ def test_transformers_loads_what_was_converted_to_a_dtype(tmp_path, dtype):
     assert again.dtype == getattr(torch, dtype)
     for name, value in again.state_dict().items():
         assert (value == model.state_dict()[name].to(value.dtype)).all()
+
+
+@pytest.mark.parametrize("records", [
+    *[{"version": version} for version in ("3", "1", "10", " 6\n", "0", "11", "x", "", None)],
+    {"version": None, ".data/version": "3"}, {"version": "99", ".data/version": "3"},
+    {"version": "3", ".data/version": "99"},
+], ids=str)  # fmt: skip
+def test_versions_of_the_zip_format(tmp_path, records):
+    path = tmp_path / "pytorch_model.bin"
+    write_zip(path, {"a": tensor()}, {"0": np.arange(6, dtype="<f4").tobytes()}, **records)
+    outcomes = []
+    for read in (lambda: torch.load(path, weights_only=True), lambda: torch_weights.read(path)):
+        try:
+            outcomes.append(list(read()))
+        except (RuntimeError, ValueError):
+            outcomes.append("refused")
+    assert outcomes[0] == outcomes[1]

@@ -147,7 +147,21 @@ def test_missing_files(tmp_path):
 
 # ---- values of a wrong type ----------------------------------------------------------------
 
-WRONG = [None, -1, 0, 1e308, float("nan"), "x", "", [], {}, True, "long " * 5_000]
+WRONG = [
+    None,
+    -1,
+    0,
+    1e308,
+    float("nan"),
+    float("inf"),
+    "x",
+    "",
+    [],
+    {},
+    [{}],
+    True,
+    "long " * 5_000,
+]
 
 
 def values_in(value, path=()):
