@@ -9,7 +9,16 @@ import numpy as np
 from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
 from npbert.tasks.loading import QUESTION_ANSWERING, Model, load
-from npbert.tasks.rows import ENTRIES, Row, check_count, longest_row, run, texts_of
+from npbert.tasks.rows import (
+    ENTRIES,
+    Row,
+    check_count,
+    check_ids,
+    longest_row,
+    run,
+    text_name,
+    texts_of,
+)
 from npbert.tasks.windows import windows
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
@@ -74,6 +83,9 @@ def question_answering(
     examples = [
         _Example(q, c, tokenizer, max_seq_len, doc_stride) for q, c in _pairs(question, context)
     ]
+    for i, example in enumerate(examples):
+        check_ids(example.question, model, tokenizer, text_name(i, len(examples), "question"))
+        check_ids(example.pieces, model, tokenizer, text_name(i, len(examples), "context"))
     rows: list[Row] = []
     firsts = []  # of each example: the number of its first row
     for example in examples:

@@ -96,8 +96,9 @@ def multiple_choice(
         if not isinstance(options, (list, tuple)) or len(options) < 2:
             raise ValueError(f"the choices are {options!r}, expected at least two texts")
         for place, choice in enumerate(options):
-            check_text(choice, f"choice {place}")
-            name = f"{text_name(number, len(prompts), 'prompt')} with choice {place}"
+            which = text_name(place, len(options), "choice")
+            check_text(choice, which)
+            name = f"{text_name(number, len(prompts), 'prompt')} with {which}"
             rows.append(encode(text, model, tokenizer, choice, truncation, name=name))
             places.append((number, place))
     call = logits(model)
