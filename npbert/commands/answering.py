@@ -16,7 +16,7 @@ from typing import Any
 from npbert.commands.json_results import error_line, line_of
 from npbert.commands.lines import Entry, Line, batches, input_name, open_input
 from npbert.commands.writing import Output, note, open_output
-from npbert.terminal import progress
+from npbert.terminal import counted, progress
 
 SOME_WRONG = 1  # the exit status where some lines have an error for a result
 SHOWN = 5  # numbers of lines in a note
@@ -41,7 +41,8 @@ def answer_lines(
     name = input_name(source)
     with open_input(source) as file, open_output(target, arguments.resume) as output:
         if output.earlier.lines:
-            note(f"{target} has {output.earlier.lines} whole lines: going on after them")
+            had = counted(output.earlier.lines, "whole line")
+            note(f"{target} has {had}: going on after that")
         done = Done(name, output, arguments.strict)
         lines = done.skip(batches(file, parse))
         answered = (found for batch in lines for found in results(batch, answer))
@@ -89,8 +90,8 @@ class Done:
         if left:
             had = self.output.earlier.lines
             raise ValueError(
-                f"{self.output.name} has {had} lines and {self.name} only {had - left}: they do "
-                "not belong together"
+                f"{self.output.name} has {counted(had, 'line')} and {self.name} only {had - left}: "
+                "they do not belong together"
             )
 
     def _check_last(self, line: Line) -> None:
@@ -150,5 +151,4 @@ def _length(source: str, target: str | None) -> tuple[int, str, bool | None]:
 def _listed(numbers: list[int], what: str) -> str:
     """Return "2 lines (4, 7)"."""
     more = ", ..." if len(numbers) > SHOWN else ""
-    plural = "s" if len(numbers) > 1 else ""
-    return f"{len(numbers)} {what}{plural} ({', '.join(map(str, numbers[:SHOWN]))}{more})"
+    return f"{counted(len(numbers), what)} ({', '.join(map(str, numbers[:SHOWN]))}{more})"

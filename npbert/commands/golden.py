@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from npbert.commands.parsing import Parser, add, file_path, path
+from npbert.terminal import counted
 
 NOT_RIGHT = 1  # the exit status of a check in which a tensor leaves its tolerance
 
@@ -67,7 +68,8 @@ def make(arguments: argparse.Namespace) -> None:
     kit = make_kit(arguments.model, arguments.out, cases, arguments.inputs)
     size = sum(file.stat().st_size for file in kit.directory.iterdir())
     named = ", ".join(kit.cases)
-    print(f"{arguments.out}: {len(kit.tensors)} tensors, {size / 1e6:.1f} MB, cases {named}")
+    tensors = counted(len(kit.tensors), "tensor")
+    print(f"{arguments.out}: {tensors}, {size / 1e6:.1f} MB, cases {named}")
 
 
 def add_check(commands: Any) -> None:

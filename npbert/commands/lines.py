@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, BinaryIO, NamedTuple
 
+from npbert.terminal import counted
+
 BATCH = 32  # lines that are answered together
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARTS_OF_MARK = (BYTE_ORDER_MARK[:1], BYTE_ORDER_MARK[:2])
@@ -112,7 +114,7 @@ def parse_columns(*names: str, rest: str = "", optional: tuple[str, ...] = ()) -
             return from_object(line)
         columns = line.split("\t")
         if len(columns) < len(names) or (len(columns) > len(names) and not rest):
-            given = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+            given = counted(len(columns), "column")
             raise ValueError(f"{given}, expected {expected} with tabs between, or a JSON object")
         entry: Entry = dict(zip(names, columns))
         return entry | {rest: columns[len(names) :]} if rest else entry

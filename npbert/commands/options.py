@@ -87,7 +87,7 @@ def add_fill_mask(commands: Any) -> None:
         "tasks.fill_mask",
         "say which words fill the [MASK] in a text",
         "Say which words best fill the [MASK] in a text, with their probabilities.",
-        '  npbert fill-mask "The capital of France is [MASK]." --top-k 3',
+        '  npbert fill-mask "He drank a cup of [MASK]." --top-k 3',
     )
     command.add_argument("text", metavar="TEXT", nargs="*", help="with one [MASK] or more")
     command.add_argument("--top-k", type=int, default=5, metavar="N", help="candidates (default 5)")
@@ -170,8 +170,8 @@ def add_answer(commands: Any) -> None:
         "find the answer to a question in a text",
         "Find the answer to a question in a text. The shipped model takes a sentence with a gap,\n"
         "[MASK] or ___, for a question, and finds the words that fill it.",
-        '  npbert answer "Plants make ___ from light." '
-        '"In the leaves of plants, light turns water and air into sugar."',
+        '  npbert answer "The Danube flows into the ___." '
+        '"The Danube rises in the Black Forest, crosses ten countries and ends in the Black Sea."',
     )
     command.add_argument("question", metavar="QUESTION", nargs="?", help="what is asked")
     command.add_argument("context", metavar="CONTEXT", nargs="?", help="the text with the answer")

@@ -269,7 +269,7 @@ def _hint_of_gaps(model: str | None) -> Callable[[list[Any]], None]:
                 said = True
                 note(
                     f"{QUESTION_ANSWERING.default} fills gaps: write the question as a sentence "
-                    f'with {GAP} for the answer, as in "Plants make {GAP} from light."'
+                    f'with {GAP} for the answer, as in "The Danube flows into the {GAP}."'
                 )
 
     return hint

@@ -20,6 +20,7 @@ from npbert.tasks.rows import (
     texts_of,
 )
 from npbert.tasks.windows import windows
+from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 Answer = dict[str, Any]
@@ -118,8 +119,8 @@ def _pairs(question: Any, context: Any) -> list[tuple[str, str]]:
         contexts = contexts * len(questions)
     if len(questions) != len(contexts):
         raise ValueError(
-            f"{len(questions)} questions and {len(contexts)} contexts given, expected a context "
-            "for each question, or one for all"
+            f"{counted(len(questions), 'question')} and {counted(len(contexts), 'context')} given, "
+            "expected a context for each question, or one for all"
         )
     return list(zip(questions, contexts))
 
@@ -148,8 +149,9 @@ class _Example:
         room = max_seq_len - special - len(self.question)
         if room < 1:
             raise ValueError(
-                f"the question has {len(self.question)} word pieces, and {special} special tokens "
-                f"are added: of max_seq_len {max_seq_len} nothing is left for the context"
+                f"the question has {counted(len(self.question), 'word piece')}, and {special} "
+                f"special tokens are added: of max_seq_len {max_seq_len} nothing is left for the "
+                "context"
             )
         stride = doc_stride
         if stride is None:

@@ -11,6 +11,7 @@ from typing import Any
 from npbert import auto
 from npbert.checkpoints.shipped import checkpoint_directory, shipped_checkpoints
 from npbert.model.base import PreTrainedModel
+from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
 
 Model = str | Path | PreTrainedModel | None  # how the tasks are told which model to use
@@ -176,7 +177,8 @@ def _misfit(model: PreTrainedModel, tokenizer: BertTokenizer) -> str:
     else:
         return ""
     return (
-        f"the vocabulary has {tokens} tokens and the model {rows} rows for them, {what}: do they "
+        f"the vocabulary has {counted(tokens, 'token')} and the model {counted(rows, 'row')} for "
+        f"them, {what}: do they "
         "belong together?"
     )
 

@@ -191,9 +191,11 @@ def _windows(
     if stride is not None:
         return windows(len(pieces.ids), room, stride, side)
     if len(pieces.ids) > room:
+        more = len(pieces.ids) - room
         warnings.warn(
-            f"the text has {len(pieces.ids)} word pieces, and {len(pieces.ids) - room} at its "
-            f"{'end' if side == 'right' else 'beginning'} are left out: there is room for {room}; "
+            f"the text has {len(pieces.ids)} word pieces, and {more} at its "
+            f"{'end' if side == 'right' else 'beginning'} {'is' if more == 1 else 'are'} left out: "
+            f"there is room for {room}; "
             "a stride and an aggregation_strategy read all of it",
             stacklevel=3,
         )

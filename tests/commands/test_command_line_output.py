@@ -78,7 +78,8 @@ def test_a_run_that_was_cut_anywhere_is_resumed(run, whole, tmp_path):
         status, _, err = run("--output", "out.jsonl", "--resume")
         assert status == 1 and same(output.read_bytes(), whole)
         count = whole[:cut].count(b"\n")
-        assert (f"has {count} whole lines: going on after them" in err) == (count > 0)
+        lines = "1 whole line" if count == 1 else f"{count} whole lines"
+        assert (f"has {lines}: going on after that" in err) == (count > 0)
 
 
 def test_there_need_not_be_anything_to_resume(run, whole, tmp_path):

@@ -227,6 +227,43 @@ def test_help_ends_in_an_example_that_parses(command, capsys):
     make_parser().parse_args(arguments)
 
 
+# What the example of each command prints, at its best: one that fails is no example.
+WHAT_EXAMPLES_SAY = {
+    "fill-mask": r"^ 6\d\.\d\d%  tea ",
+    "classify": r"^ 9\d\.\d\d%  disturbed",
+    "tokens": r"lower\. +mat ",
+    "restore": r"^Where did he go\? I asked, but Mary did not know\.$",
+    "answer": r"^ 9\d\.\d\d%  Black Sea ",
+    "choose": r"^ 8\d\.\d\d%  She opened her umbrella\.",
+    "next": r"^ 8\d\.\d\d%  IsNext",
+    "embed": r"^1  1\.000  0\.8\d\d  0\.5\d\d  The cat sleeps\.$",
+}
+
+
+@pytest.mark.parametrize("command", WHAT_EXAMPLES_SAY)
+def test_the_example_in_the_help_of_a_task_works(command, capsys, monkeypatch):
+    monkeypatch.setenv("NPBERT_BACKEND", "numpy")
+    example = commands()[command].epilog.splitlines()[-1]
+    assert main(shlex.split(example)[1:]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(WHAT_EXAMPLES_SAY[command], out, re.MULTILINE) and err == ""
+
+
+def test_a_question_without_a_gap_gets_a_hint_from_the_shipped_model(run, capsys, tmp_path):
+    context = "The Danube flows into the Black Sea."
+    (tmp_path / "lines").write_text(f"what sea?\t{context}\nwhere?\t{context}\n")
+    lines = ["--input", str(tmp_path / "lines"), "--output", str(tmp_path / "out")]
+    for arguments in (["Where does it end?", context], lines):
+        assert main(["answer", *arguments]) == 0
+        err = capsys.readouterr().err
+        assert err.startswith("npbert: note: convbert-tiny-answer fills gaps: ")
+        assert err.count("\n") == 1 and "___" in err
+    for question in ("The Danube flows into the ___.", "[MASK] is black."):
+        assert main(["answer", question, context]) == 0
+        assert capsys.readouterr().err == ""
+    assert run("answer", "what?", CONTEXT)[2] == ""  # another model
+
+
 def test_models_are_listed(capsys):
     assert main(["models"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()

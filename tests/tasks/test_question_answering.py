@@ -116,7 +116,7 @@ WRONG = {
     "not text": (dict(question=3), "question is int, expected str"),
     "lists of two lengths": (
         dict(question=["a"], context=["a", "b"]),
-        "1 questions and 2 contexts",
+        "1 question and 2 contexts",
     ),
     "top_k": (dict(top_k=0), "top_k is 0, expected at least 1"),
     "max_answer_len": (dict(max_answer_len=0), "max_answer_len is 0, expected at least 1"),
