@@ -36,7 +36,8 @@ def answer_lines(
     """
     answer([])  # a wrong option is no line's fault
     source, target = arguments.input, arguments.output
-    if target and source != "-" and os.path.exists(target) and os.path.samefile(source, target):
+    is_there = target is not None and source != "-" and os.path.exists(target)
+    if is_there and os.path.samefile(source, target):
         raise ValueError(f"{target} is both --input and --output")
     name = input_name(source)
     with open_input(source) as file, open_output(target, arguments.resume) as output:
@@ -71,6 +72,8 @@ class Done:
     def skip(self, batches: Iterator[list[Line | None]]) -> Iterator[list[Line]]:
         """Leave out blank lines, and those whose answers the output has already."""
         left, number = self.output.earlier.lines, 0
+        if not left:
+            self._check_beginning()
         for batch in batches:
             kept = []
             for line in batch:
@@ -94,8 +97,15 @@ class Done:
                 "they do not belong together"
             )
 
+    def _check_beginning(self) -> None:
+        """Cut off the beginning of a first line, or raise a ValueError if it cannot be one."""
+        rest = self.output.earlier.rest
+        if rest[:2] != b'{"'[: len(rest)]:
+            raise ValueError(f"{self.output.name} is not the output of an earlier run")
+        self.output.cut_rest()
+
     def _check_last(self, line: Line) -> None:
-        """Raise a ValueError if the last line of the output answers another line than this."""
+        """Go on after this line, or raise a ValueError if the output ends with another's answer."""
         try:
             last = json.loads(self.output.earlier.last)
         except ValueError:
@@ -111,6 +121,7 @@ class Done:
                 f"the last line of {self.output.name} does not answer line {line.number} of "
                 f"{self.name}: they do not belong together"
             )
+        self.output.cut_rest()
 
     def report(self) -> int:
         """Say which lines were blank and which wrong, and return the exit status."""

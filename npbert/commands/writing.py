@@ -26,11 +26,12 @@ def note(message: str) -> None:
 
 @dataclass
 class Earlier:
-    """The whole lines that a file had: how many, how many of them are errors, and the last."""
+    """What a file had before: whole lines, and perhaps the beginning of one more."""
 
     lines: int = 0
-    errors: int = 0
-    last: bytes = b""
+    errors: int = 0  # how many of the lines
+    last: bytes = b""  # the last of the lines
+    rest: bytes = b""  # what comes after it
 
 
 class Output:
@@ -44,6 +45,13 @@ class Output:
         self.earlier = Earlier()
         self._descriptor = descriptor
         self._is_writing = self._is_interrupted = False
+
+    def cut_rest(self) -> None:
+        """Cut off what the file had after its last whole line."""
+        if self.earlier.rest:
+            end = os.fstat(self._descriptor).st_size - len(self.earlier.rest)
+            os.ftruncate(self._descriptor, end)
+            os.lseek(self._descriptor, end, os.SEEK_SET)
 
     def write(self, line: str) -> None:
         """Write a line. A file that has no room for it ends with the line before."""
@@ -96,10 +104,12 @@ class Output:
 def open_output(path: str | None, resume: bool = False) -> Iterator[Output]:
     """Give what writes lines to a file, or to standard output.
 
-    resume: go on where the file ends; a last line that is not whole is cut off. Otherwise a file
+    resume: go on where the file ends; nothing of it is changed before `cut_rest`. Otherwise a file
     that is not empty is a ValueError: what it holds may have taken hours.
     """
-    if path is None:
+    if path is None or path == "-":
+        if resume:
+            raise ValueError("--resume needs the --output of the earlier run, which is a file")
         sys.stdout.flush()
         with Output(sys.stdout.fileno(), STANDARD_OUTPUT).whole_lines() as output:
             yield output
@@ -114,7 +124,7 @@ def open_output(path: str | None, resume: bool = False) -> Iterator[Output]:
         if resume:
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError(f"{path} is no regular file: there is no end to resume at")
-            output.earlier = _find_end(descriptor)
+            output.earlier = _earlier(descriptor)
         elif stat.S_ISREG(status.st_mode) and status.st_size:
             raise ValueError(f"{path} is not empty; --resume goes on where it ends")
         with output.whole_lines():
@@ -123,16 +133,16 @@ def open_output(path: str | None, resume: bool = False) -> Iterator[Output]:
         os.close(descriptor)
 
 
-def _find_end(descriptor: int) -> Earlier:
-    """Read the whole lines of a file, and cut off what comes after the last of them."""
-    earlier, end = Earlier(), 0
+def _earlier(descriptor: int) -> Earlier:
+    """Read what a file holds, to its end."""
+    earlier = Earlier()
     with open(descriptor, "rb", closefd=False) as file:
         for line in file:
             if line.endswith(b"\n"):
-                end += len(line)
                 earlier.lines += 1
                 earlier.errors += line.startswith(ERROR_LINE)
                 earlier.last = line
-    os.ftruncate(descriptor, end)
-    os.lseek(descriptor, end, os.SEEK_SET)
+            else:
+                earlier.rest = line
+    os.lseek(descriptor, 0, os.SEEK_END)
     return earlier

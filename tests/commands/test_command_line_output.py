@@ -56,6 +56,7 @@ def test_a_file_has_what_would_be_printed(run, whole, tmp_path):
     status, out, _ = run("--output", "out.jsonl")
     assert (status, out) == (1, "")
     assert (tmp_path / "out.jsonl").read_bytes() == whole
+    assert run("--output", "-")[1].encode() == whole
 
 
 def same(written, whole):
@@ -98,6 +99,8 @@ OTHER = {
     "other lines": (b'{"text": "a", "result": 1}\n', ["--resume"], "does not answer line 1"),
     "another line's error": (b'{"line": 2, "text": "", "error": ""}\n', ["--resume"], "line 1"),
     "no JSON": (b"precious\n", ["--resume"], "last line of out.jsonl does not answer line 1"),
+    "no line": (b"precious", ["--resume"], "out.jsonl is not the output of an earlier run"),
+    "other lines and a rest": (b'{"text": "a", "result": 1}\n{"te', ["--resume"], "answer line 1"),
     "no object": (b"3\n", ["--resume"], "the last line of out.jsonl does not answer line 1"),
     "more lines": (b"3\n" * 99, ["--resume"], "out.jsonl has 99 lines and lines.txt only 38"),
 }
@@ -124,6 +127,7 @@ def test_what_cannot_be_an_output_is_one_line(run, tmp_path):
         status, _, err = run("--output", name, "--resume")
         assert status == 2 and err.count("\n") == 1 and message in err
     assert (tmp_path / "lines.txt").read_text() == CONTENT
+    assert "--resume needs the --output of" in run("--output", "-", "--resume")[2]
     assert run("--output", "out.jsonl", "--pooling", "max")[0] == 2
     assert not (tmp_path / "out.jsonl").exists()  # a wrong option writes nothing
 
