@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 # Public names are imported when they are first used, so that `import npbert` costs nothing. Type
 # checkers and editors read the imports here; tests hold the two lists to each other.
+TYPE_CHECKING = False  # as typing has it, whose import would take longer than all of this
 if TYPE_CHECKING:
+    from typing import Any
+
     from npbert.auto import (
         AutoConfig,
         AutoModel,

@@ -36,6 +36,11 @@ def _width_of_character(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
+def counted(number: int, what: str) -> str:
+    """Return "1 text" or "2 texts"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def padded(text: str, width: int) -> str:
     """Fill a text up with spaces to a number of columns."""
     return text + " " * (width - width_of(text))

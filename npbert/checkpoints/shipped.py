@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 # In an installed wheel the checkpoints lie inside the package, in a clone beside it.
 PACKAGE = Path(__file__).parent.parent
 FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")
+
+# What a checkpoint needs at least, and how the Hugging Face Hub calls one.
+NEEDED = "config.json vocab.txt model.safetensors"
+HUB_NAME = re.compile(r"(?:\w[\w.-]*/)?(\w[\w.-]*)")
 
 
 def shipped_checkpoints() -> dict[str, Path]:
@@ -22,9 +27,11 @@ def shipped_checkpoints() -> dict[str, Path]:
 def checkpoint_directory(name: str | Path) -> Path:
     """Return the directory of a checkpoint; an existing one precedes a shipped name.
 
-    Raises FileNotFoundError that lists the shipped names where there is neither, ValueError for
-    the path of a file.
+    Raises FileNotFoundError that lists the shipped names where there is neither and says how to
+    fetch another checkpoint, ValueError for the path of a file and for an empty one.
     """
+    if name == "":  # Path("") is the current directory
+        raise ValueError("the path of the checkpoint is empty")
     directory = Path(name)
     if directory.is_dir():
         return directory
@@ -34,6 +41,10 @@ def checkpoint_directory(name: str | Path) -> Path:
     if directory.exists():
         raise ValueError(f"{name} is a file, expected the directory of a checkpoint")
     known = ", ".join(shipped) or "none found"
+    where = HUB_NAME.fullmatch(str(name))
+    fetch = f", as `hf download {name} {NEEDED} --local-dir {where[1]}` does" if where else ""
     raise FileNotFoundError(
-        f"no directory {name}, and no shipped checkpoint of that name ({known})"
+        f"no directory {name}, and no shipped checkpoint of that name ({known}). npbert fetches "
+        f"nothing: put {NEEDED.replace(' ', ', ')} of a checkpoint into a directory{fetch}, and "
+        "give its path"
     )

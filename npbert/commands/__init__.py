@@ -3,8 +3,10 @@
     parsing.py  what the parsers of all commands share
     options.py  the parser of each command: its options, its help, an example
     tasks.py    from texts, given as arguments or by --input, to the results of a task
-    lines.py    --input: lines in, JSON lines out
     tables.py   results as aligned lines for a terminal
+    json_results.py            results as JSON, with the digits of float32
+    lines.py    answering.py   writing.py
+                --input: lines are read, answered some at a time, and written whole
     files.py    tokenize, convert, inspect, models and trace
     inspection.py  conversion.py    what the commands of these names do
     golden.py   golden make and golden check

@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from npbert.commands.parsing import Parser, add
+from npbert.commands.parsing import Parser, add, file_path, path
+from npbert.terminal import counted
 
 NOT_RIGHT = 1  # the exit status of a check in which a tensor leaves its tolerance
 
@@ -38,13 +39,16 @@ def add_make(commands: Any) -> None:
         '  python -m pip install "npbert[reference]"',
         "  npbert golden make bert-tiny my-kit --cases short,padded_end",
     )
-    command.add_argument("model", metavar="MODEL", help="a checkpoint: directory or shipped name")
     command.add_argument(
-        "out", metavar="OUT", help="the directory to write; an older kit is replaced"
+        "model", metavar="MODEL", type=path, help="a checkpoint: directory or shipped name"
+    )
+    command.add_argument(
+        "out", metavar="OUT", type=path, help="the directory to write; an older kit is replaced"
     )
     command.add_argument(
         "--inputs",
         metavar="FILE",
+        type=file_path,
         help="run these inputs: .safetensors with CASE/input_ids and so on, or .json with "
         '{"CASE": {"input_ids": [[...]], ...}, ...}',
     )
@@ -64,7 +68,8 @@ def make(arguments: argparse.Namespace) -> None:
     kit = make_kit(arguments.model, arguments.out, cases, arguments.inputs)
     size = sum(file.stat().st_size for file in kit.directory.iterdir())
     named = ", ".join(kit.cases)
-    print(f"{arguments.out}: {len(kit.tensors)} tensors, {size / 1e6:.1f} MB, cases {named}")
+    tensors = counted(len(kit.tensors), "tensor")
+    print(f"{arguments.out}: {tensors}, {size / 1e6:.1f} MB, cases {named}")
 
 
 def add_check(commands: Any) -> None:
@@ -81,8 +86,10 @@ def add_check(commands: Any) -> None:
         "The exit status is 0 where all is right, 1 where it is not, 2 for an error.",
         "  npbert golden check weights/golden/bert-model mine.safetensors",
     )
-    command.add_argument("kit", metavar="KIT", help="the directory of a golden kit")
-    command.add_argument("mine", metavar="MINE", help="a .safetensors file with a port's arrays")
+    command.add_argument("kit", metavar="KIT", type=path, help="the directory of a golden kit")
+    command.add_argument(
+        "mine", metavar="MINE", type=file_path, help="a .safetensors file with a port's arrays"
+    )
     command.add_argument("--case", metavar="NAME", help="only this case; NAMEs may then be bare")
     command.add_argument(
         "--all", action="store_true", help="show every tensor, not only those around a mistake"

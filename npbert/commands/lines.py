@@ -1,7 +1,8 @@
-"""`--input`: texts from a file or a pipe, line by line, and their results as JSON lines.
+"""`--input`: the lines of a file or a pipe, as they come, and what each of them asks.
 
-Lines are read as they come and answered some at a time; every result is a whole line, written at
-once and not held back. Whoever reads them sees whole lines, even if the command is interrupted.
+A line ends at a line feed, and a carriage return before it belongs to the end. A byte order mark at
+the start of a file is none of its text. What is no UTF-8, or not what a command takes, is an error
+of its line and of no other.
 """
 
 from __future__ import annotations
@@ -9,102 +10,87 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, BinaryIO
+from contextlib import contextmanager, nullcontext
+from typing import Any, BinaryIO, NamedTuple
 
-CHUNK = 32  # lines that are answered together
-LARGEST_LINE = 1 << 20  # bytes of output that one write takes
+from npbert.terminal import counted
+
+BATCH = 32  # lines that are answered together
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+PARTS_OF_MARK = (BYTE_ORDER_MARK[:1], BYTE_ORDER_MARK[:2])
 
 Entry = dict[str, Any]
 
 
-def answer_lines(
-    path: str,
-    parse: Callable[[str], Entry],
-    answer: Callable[[list[Entry]], list[Any]],
-) -> None:
-    """Answer every line of a file ("-": standard input) with a line of JSON on standard output.
+class Line(NamedTuple):
+    """A line and what it asks, or what is wrong with it."""
 
-    parse: makes an entry of a line. answer: gives the results of several entries. A line of output
-    is the entry with its "result". A line that either of them refuses is a ValueError that names
-    its number; what comes before it is written.
+    number: int  # in the file, from 1
+    text: str
+    entry: Entry
+    error: str = ""
+
+
+@contextmanager
+def open_input(path: str) -> Iterator[BinaryIO]:
+    """Open a file ("-": standard input) to be read; an error that names no file gets its name."""
+    try:
+        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+            yield file
+    except OSError as error:
+        if error.strerror and error.filename is None:
+            error.filename = input_name(path)
+        raise
+
+
+def input_name(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def batches(file: BinaryIO, parse: Callable[[str], Entry]) -> Iterator[list[Line | None]]:
+    """Yield lines, at most BATCH at a time: those that are there, without waiting.
+
+    parse: makes an entry of a line, or raises a ValueError. A blank line is None.
     """
-    from npbert.terminal import progress
-
-    answer([])  # a wrong option is no line's fault
-    sys.stdout.flush()
-    # A buffer of its own, as large as any line, is emptied by one write at the end of each.
-    with open(sys.stdout.fileno(), "wb", buffering=LARGEST_LINE, closefd=False) as out:
-        for entry, result in progress(_answers(path, parse, answer), *_length(path)):
-            out.write(json.dumps(entry | {"result": result}).encode() + b"\n")
-            out.flush()
+    number = 0
+    for batch in raw_batches(file):
+        yield [_line(number + place, data, parse) for place, data in enumerate(batch, 1)]
+        number += len(batch)
 
 
-def _length(path: str) -> tuple[int, str, bool | None]:
-    """Return how many lines there are, in what, and whether a bar can be shown of them."""
-    if path == "-" or sys.stdout.isatty() or not sys.stderr.isatty():
-        return 0, "lines", False
-    with Path(path).open("rb") as file:
-        return sum(1 for _ in file), "lines", None
-
-
-def _answers(
-    path: str, parse: Callable[[str], Entry], answer: Callable[[list[Entry]], list[Any]]
-) -> Iterator[tuple[Entry, Any]]:
-    source = "standard input" if path == "-" else path
-    done = 0
-    for lines in chunks(path):
-        yield from _answered(lines, parse, answer, source, done + 1)
-        done += len(lines)
-
-
-def _answered(
-    lines: list[bytes],
-    parse: Callable[[str], Entry],
-    answer: Callable[[list[Entry]], list[Any]],
-    source: str,
-    first: int,
-) -> Iterator[tuple[Entry, Any]]:
-    """Yield entries with their results, up to the first line that is refused."""
-    try:
-        entries = [parse(_text(line)) for line in lines]
-        results = answer(entries)
-    except ValueError:  # which one? One by one they tell
-        for number, line in enumerate(lines, first):
-            try:
-                entry = parse(_text(line))
-                result = answer([entry])[0]
-            except ValueError as error:
-                raise ValueError(f"{source}, line {number}: {error}") from None
-            yield entry, result
-    else:
-        yield from zip(entries, results, strict=True)
-
-
-def _text(line: bytes) -> str:
-    try:
-        return line.decode("utf-8").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}") from None
-
-
-def chunks(path: str) -> Iterator[list[bytes]]:
-    """Yield the lines of a file, at most CHUNK at a time: those that are there, without waiting."""
-    if path == "-":
-        yield from _chunks(sys.stdin.buffer)
-    else:
-        with Path(path).open("rb") as file:
-            yield from _chunks(file)
-
-
-def _chunks(file: BinaryIO) -> Iterator[list[bytes]]:
-    rest = b""
+def raw_batches(file: BinaryIO) -> Iterator[list[bytes]]:
+    """Yield lines as bytes, without their line feeds and the byte order mark of the file."""
+    parts: list[bytes] = []  # of a line whose end has not been read yet
+    is_start = True
     while data := file.read1(1 << 16):  # type: ignore[attr-defined]
-        *lines, rest = (rest + data).split(b"\n")
-        for start in range(0, len(lines), CHUNK):
-            yield lines[start : start + CHUNK]
-    if rest:
-        yield [rest]
+        if is_start:
+            while data in PARTS_OF_MARK and (more := file.read1(1)):  # type: ignore[attr-defined]
+                data += more
+            data, is_start = data.removeprefix(BYTE_ORDER_MARK), False
+        first, *others = data.split(b"\n")
+        parts.append(first)
+        if others:
+            lines = [b"".join(parts), *others[:-1]]
+            parts = others[-1:]
+            for start in range(0, len(lines), BATCH):
+                yield lines[start : start + BATCH]
+    if any(parts):
+        yield [b"".join(parts)]
+
+
+def _line(number: int, data: bytes, parse: Callable[[str], Entry]) -> Line | None:
+    data = data.removesuffix(b"\r")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = data.decode("utf-8", "backslashreplace")
+        return Line(number, text, {}, f"not UTF-8 at byte {error.start}")
+    if not text.strip():
+        return None
+    try:
+        return Line(number, text, parse(text))
+    except ValueError as error:
+        return Line(number, text, {}, str(error))
 
 
 # ---- what a line holds ---------------------------------------------------------------------
@@ -128,16 +114,15 @@ def parse_columns(*names: str, rest: str = "", optional: tuple[str, ...] = ()) -
             return from_object(line)
         columns = line.split("\t")
         if len(columns) < len(names) or (len(columns) > len(names) and not rest):
-            raise ValueError(
-                f"{len(columns)} columns, expected {expected} with tabs between, or a JSON object"
-            )
+            given = counted(len(columns), "column")
+            raise ValueError(f"{given}, expected {expected} with tabs between, or a JSON object")
         entry: Entry = dict(zip(names, columns))
         return entry | {rest: columns[len(names) :]} if rest else entry
 
     def from_object(line: str) -> Entry:
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
         known = {*names, rest} if rest else {*names}
         if not known - {*optional} <= entry.keys() <= known:

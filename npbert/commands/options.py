@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from npbert.commands.golden import add_golden
-from npbert.commands.parsing import Parser, add
+from npbert.commands.parsing import Parser, add, file_path, path
 
 
 def make_parser() -> Parser:
@@ -37,13 +37,33 @@ def make_parser() -> Parser:
 
 def add_common(command: Parser, line: str) -> None:
     """Add what all tasks take; `line` says what a line of --input holds."""
-    command.add_argument("--model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    add_model(command, "--model", "DIR")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.add_argument(
         "--input",
         metavar="FILE",
+        type=file_path,
         help=f"answer every line of a file (-: standard input) with a line of JSON, as they come; "
-        f"a line is {line}",
+        f"a line is {line}. Blank lines are skipped; a line that cannot be answered has an "
+        '"error" for a result, and the exit status is then 1',
+    )
+    command.add_argument(
+        "--output",
+        metavar="FILE",
+        type=file_path,
+        help="write the lines of JSON to a file, each whole (default: standard output)",
+    )
+    command.add_argument(
+        "--resume", action="store_true", help="go on where the --output of an earlier run ends"
+    )
+    command.add_argument(
+        "--strict", action="store_true", help="stop at the first line that cannot be answered"
+    )
+
+
+def add_model(command: Parser, name: str, metavar: str) -> None:
+    command.add_argument(
+        name, metavar=metavar, type=path, help="a checkpoint: directory or shipped name"
     )
 
 
@@ -67,7 +87,7 @@ def add_fill_mask(commands: Any) -> None:
         "tasks.fill_mask",
         "say which words fill the [MASK] in a text",
         "Say which words best fill the [MASK] in a text, with their probabilities.",
-        '  npbert fill-mask "The capital of France is [MASK]." --top-k 3',
+        '  npbert fill-mask "He drank a cup of [MASK]." --top-k 3',
     )
     command.add_argument("text", metavar="TEXT", nargs="*", help="with one [MASK] or more")
     command.add_argument("--top-k", type=int, default=5, metavar="N", help="candidates (default 5)")
@@ -150,13 +170,16 @@ def add_answer(commands: Any) -> None:
         "find the answer to a question in a text",
         "Find the answer to a question in a text. The shipped model takes a sentence with a gap,\n"
         "[MASK] or ___, for a question, and finds the words that fill it.",
-        '  npbert answer "Plants make ___ from light." '
-        '"In the leaves of plants, light turns water and air into sugar."',
+        '  npbert answer "The Danube flows into the ___." '
+        '"The Danube rises in the Black Forest, crosses ten countries and ends in the Black Sea."',
     )
     command.add_argument("question", metavar="QUESTION", nargs="?", help="what is asked")
     command.add_argument("context", metavar="CONTEXT", nargs="?", help="the text with the answer")
     command.add_argument(
-        "--context-file", metavar="FILE", help="read the context from a file (-: standard input)"
+        "--context-file",
+        metavar="FILE",
+        type=file_path,
+        help="read the context from a file (-: standard input)",
     )
     command.add_argument("--top-k", type=int, default=1, metavar="N", help="answers (default 1)")
     command.add_argument(
@@ -240,7 +263,7 @@ def add_tokenize(commands: Any) -> None:
     )
     command.add_argument("text", metavar="TEXT", help="a text; [MASK] and its like may be in it")
     command.add_argument("pair", metavar="PAIR", nargs="?", help="a second text")
-    command.add_argument("--model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    add_model(command, "--model", "DIR")
     command.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -255,7 +278,7 @@ def add_trace(commands: Any) -> None:
         "needs no network.",
         '  npbert trace convbert-tiny "The sky is [MASK]." -o page.html',
     )
-    command.add_argument("model", metavar="MODEL", help="a checkpoint: directory or shipped name")
+    add_model(command, "model", "MODEL")
     command.add_argument("text", metavar="TEXT", help="a text")
     command.add_argument(
         "more",
@@ -264,7 +287,11 @@ def add_trace(commands: Any) -> None:
         help="a second text, for a pair; for a multiple-choice model at least two choices",
     )
     command.add_argument(
-        "-o", "--output", metavar="FILE", help="the page to write (default: MODEL-trace.html)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=file_path,
+        help="the page to write (default: MODEL-trace.html)",
     )
     command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
     add_truncation(command)
@@ -292,8 +319,10 @@ def add_convert(commands: Any) -> None:
         "tokenizer files; every tensor is kept, tied ones once.",
         "  npbert convert old-model new-model --dtype float32",
     )
-    command.add_argument("source", metavar="SRC", help="a checkpoint: directory or shipped name")
-    command.add_argument("target", metavar="DST", help="the directory to write, made if missing")
+    add_model(command, "source", "SRC")
+    command.add_argument(
+        "target", metavar="DST", type=path, help="the directory to write, made if missing"
+    )
     command.add_argument("--dtype", help="float16, float32 or float64 (default: as it is)")
     command.add_argument("--force", action="store_true", help="write into a directory in use")
 
@@ -308,6 +337,6 @@ def add_inspect(commands: Any) -> None:
         "is missing or unexpected for a model class.",
         "  npbert inspect convbert-tiny --head ForMaskedLM",
     )
-    command.add_argument("model", metavar="DIR", help="a checkpoint: directory or shipped name")
+    add_model(command, "model", "DIR")
     command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
     command.add_argument("--json", action="store_true", help="print JSON")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from npbert.commands import lines, tables
+from npbert.commands.json_results import shortest
+from npbert.commands.writing import note
 
 Entry = dict[str, Any]
 Answer = Callable[[list[Entry]], list[Any]]
@@ -29,20 +30,27 @@ def run(
     answer: Answer,
     show: Show = lambda result, entry: iter(()),
     heading: Callable[[Entry], str] = lambda entry: entry["text"],
-) -> None:
-    """Answer what was given, or every line of --input, and print the results."""
+) -> int:
+    """Answer what was given, or every line of --input, print the results, return the status."""
+
+    def for_json(entries: list[Entry]) -> list[Any]:
+        return shortest(answer(not_empty(entries)))
+
     if arguments.input is not None:
-        lines.answer_lines(arguments.input, parse, answer)
-        return
-    results = answer(given)
+        from npbert.commands.answering import answer_lines
+
+        return answer_lines(arguments, parse, for_json)
     if arguments.json:
+        results = for_json(given)
         print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
-        return
+        return 0
+    results = answer(not_empty(given))
     for number, (entry, result) in enumerate(zip(given, results)):
         if len(given) > 1:
             print("\n" * (number > 0) + tables.printable(heading(entry)))
         for line in show(result, entry):
             print(line)
+    return 0
 
 
 def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
@@ -56,10 +64,27 @@ def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
         arguments.parser.error(f"the following arguments are required: {missing}")
     if arguments.input is not None and any(texts):
         arguments.parser.error("--input takes the place of texts among the arguments")
+    for name, needed in (("output", "input"), ("resume", "output"), ("strict", "input")):
+        if getattr(arguments, name) and not getattr(arguments, needed):
+            arguments.parser.error(f"--{name} needs --{needed}")
 
 
 def texts_given(arguments: argparse.Namespace) -> list[Entry]:
     return [{"text": text} for text in arguments.text]
+
+
+def not_empty(entries: list[Entry]) -> list[Entry]:
+    """Return the entries, or raise a ValueError for an empty text: on a command line a mistake.
+
+    Texts that a task itself refuses when they are empty are left to it.
+    """
+    from npbert.tasks.rows import check_text, text_name
+
+    for i, entry in enumerate(entries):
+        for key, name in (("text", "text"), ("text_pair", "second text")):
+            if isinstance(entry.get(key), str):
+                check_text(entry[key], text_name(i, len(entries), name))
+    return entries
 
 
 def column(entries: list[Entry], name: str) -> list[Any]:
@@ -69,7 +94,7 @@ def column(entries: list[Entry], name: str) -> list[Any]:
 # ---- the commands --------------------------------------------------------------------------
 
 
-def fill_mask(arguments: argparse.Namespace) -> None:
+def fill_mask(arguments: argparse.Namespace) -> int:
     prepare(arguments, "TEXT", arguments.text)
     from npbert.tasks.masks import fill_mask
 
@@ -81,10 +106,10 @@ def fill_mask(arguments: argparse.Namespace) -> None:
         result = fill_mask(texts, arguments.model, arguments.top_k, targets, **options)
         return [result] if len(texts) == 1 else result
 
-    run(arguments, texts_given(arguments), lines.parse_text, answer, tables.candidates)
+    return run(arguments, texts_given(arguments), lines.parse_text, answer, tables.candidates)
 
 
-def classify(arguments: argparse.Namespace) -> None:
+def classify(arguments: argparse.Namespace) -> int:
     prepare(arguments, "TEXT", arguments.text)
     from npbert.tasks import loading
     from npbert.tasks.texts import function_name, text_classification
@@ -106,11 +131,10 @@ def classify(arguments: argparse.Namespace) -> None:
         both = iter(arguments.text)
         given = [{"text": a, "text_pair": b} for a, b in zip(both, both)]
         parse = lines.parse_columns("text", "text_pair", optional=("text_pair",))
-    run(arguments, given, parse, answer, show,
-        lambda entry: " | ".join(entry.values()))  # fmt: skip
+    return run(arguments, given, parse, answer, show, lambda entry: " | ".join(entry.values()))
 
 
-def tokens(arguments: argparse.Namespace) -> None:
+def tokens(arguments: argparse.Namespace) -> int:
     prepare(arguments, "TEXT", arguments.text)
     from npbert.tasks.tokens import token_classification
 
@@ -125,10 +149,10 @@ def tokens(arguments: argparse.Namespace) -> None:
             arguments.stride,
         )
 
-    run(arguments, texts_given(arguments), lines.parse_text, answer, tables.entities)
+    return run(arguments, texts_given(arguments), lines.parse_text, answer, tables.entities)
 
 
-def restore(arguments: argparse.Namespace) -> None:
+def restore(arguments: argparse.Namespace) -> int:
     prepare(arguments, "TEXT", arguments.text)
     from npbert.tasks.mending import restore
 
@@ -137,12 +161,12 @@ def restore(arguments: argparse.Namespace) -> None:
 
     given = texts_given(arguments)
     if arguments.input is None and not arguments.json:  # the text is all there is to show
-        print("\n".join(answer(given)))
-        return
-    run(arguments, given, lines.parse_text, answer)
+        print("\n".join(answer(not_empty(given))))
+        return 0
+    return run(arguments, given, lines.parse_text, answer)
 
 
-def answer(arguments: argparse.Namespace) -> None:
+def answer(arguments: argparse.Namespace) -> int:
     if arguments.context_file is not None:
         if arguments.context is not None:
             arguments.parser.error("--context-file takes the place of CONTEXT")
@@ -150,8 +174,11 @@ def answer(arguments: argparse.Namespace) -> None:
     prepare(arguments, "QUESTION, CONTEXT", arguments.question, arguments.context)
     from npbert.tasks.answers import question_answering
 
+    hint = _hint_of_gaps(arguments.model)
+
     def answer(entries: list[Entry]) -> list[Any]:
         questions = [_with_mask(question) for question in column(entries, "question")]
+        hint(questions)
         result = question_answering(
             questions,
             column(entries, "context"),
@@ -164,7 +191,7 @@ def answer(arguments: argparse.Namespace) -> None:
         return [result] if len(questions) == 1 else result
 
     given = [{"question": arguments.question, "context": arguments.context}]
-    run(
+    return run(
         arguments,
         given,
         lines.parse_columns("question", "context"),
@@ -173,7 +200,7 @@ def answer(arguments: argparse.Namespace) -> None:
     )
 
 
-def choose(arguments: argparse.Namespace) -> None:
+def choose(arguments: argparse.Namespace) -> int:
     prepare(arguments, "PROMPT, CHOICE", arguments.prompt, arguments.choices)
     from npbert.tasks.pairs import multiple_choice
 
@@ -183,10 +210,10 @@ def choose(arguments: argparse.Namespace) -> None:
 
     given = [{"prompt": arguments.prompt, "choices": arguments.choices}]
     parse = lines.parse_columns("prompt", rest="choices")
-    run(arguments, given, parse, answer, tables.choices)
+    return run(arguments, given, parse, answer, tables.choices)
 
 
-def next_sentence(arguments: argparse.Namespace) -> None:
+def next_sentence(arguments: argparse.Namespace) -> int:
     prepare(arguments, "FIRST, SECOND", arguments.first, arguments.second)
     from npbert.tasks.pairs import next_sentence
 
@@ -196,21 +223,18 @@ def next_sentence(arguments: argparse.Namespace) -> None:
 
     given = [{"first": arguments.first, "second": arguments.second}]
     parse = lines.parse_columns("first", "second")
-    run(arguments, given, parse, answer, tables.relations)
+    return run(arguments, given, parse, answer, tables.relations)
 
 
-def embed(arguments: argparse.Namespace) -> None:
+def embed(arguments: argparse.Namespace) -> int:
     prepare(arguments, "TEXT", arguments.text)
-    import numpy as np
-
     from npbert.tasks import loading
     from npbert.tasks.features import feature_extraction
 
     def answer(entries: list[Entry]) -> list[Any]:
         texts = column(entries, "text")
         options = {"truncation": arguments.truncation}
-        vectors = feature_extraction(texts, arguments.model, arguments.pooling, **options)
-        return [np.round(each.astype(np.float64), 7).tolist() for each in vectors]
+        return [*feature_extraction(texts, arguments.model, arguments.pooling, **options)]
 
     def show(result: Any, entry: Entry) -> Iterator[str]:
         if arguments.pooling != "none":
@@ -222,18 +246,41 @@ def embed(arguments: argparse.Namespace) -> None:
     given = texts_given(arguments)
     several = len(given) > 1 and arguments.pooling != "none"
     if several and not arguments.json and arguments.input is None:
-        for line in tables.similarities(answer(given), arguments.text):
+        for line in tables.similarities(answer(not_empty(given)), arguments.text):
             print(line)
-        return
-    run(arguments, given, lines.parse_text, answer, show)
+        return 0
+    return run(arguments, given, lines.parse_text, answer, show)
 
 
 def _with_mask(question: Any) -> Any:
     return question.replace(GAP, "[MASK]") if isinstance(question, str) else question
 
 
+def _hint_of_gaps(model: str | None) -> Callable[[list[Any]], None]:
+    """Return what says, once, that the shipped model was given a question without a gap."""
+    from npbert.tasks.loading import QUESTION_ANSWERING
+
+    said = model not in (None, QUESTION_ANSWERING.default)  # another model takes what it was taught
+
+    def hint(questions: list[Any]) -> None:
+        nonlocal said
+        for question in questions:
+            if not said and isinstance(question, str) and "[MASK]" not in question:
+                said = True
+                note(
+                    f"{QUESTION_ANSWERING.default} fills gaps: write the question as a sentence "
+                    f'with {GAP} for the answer, as in "The Danube flows into the {GAP}."'
+                )
+
+    return hint
+
+
 def _read(path: str) -> str:
-    if path == "-":
-        return sys.stdin.buffer.read().decode("utf-8")
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    """Return the text of a file, or of standard input."""
+    with lines.open_input(path) as file:
+        data = file.read()
+    try:
+        return data.removeprefix(lines.BYTE_ORDER_MARK).decode("utf-8")
+    except UnicodeDecodeError as error:
+        name = lines.input_name(path)
+        raise ValueError(f"{name}: not UTF-8 at byte {error.start}") from None

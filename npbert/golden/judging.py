@@ -16,6 +16,7 @@ from npbert.golden.following import Step
 from npbert.golden.given import Port
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case, Tensor, Tolerance
+from npbert.terminal import counted
 
 FAR_OFF = 10.0  # tolerances: from here on a tensor has little to do with the kit's
 ALLOWANCE = 4.0  # how many local tolerances a step may then be off
@@ -133,12 +134,19 @@ def judge_expected(kit: Kit, port: Port, tensor: Tensor, inputs: tuple[str, ...]
 def what_is_no_number(difference: Difference, given: np.ndarray) -> str:
     """Say what is plainly wrong with the values of an array, if anything is."""
     if np.isnan(given).any():
-        return f"{np.isnan(given).sum()} of its {given.size} numbers are NaN"
+        return f"{_share(np.isnan(given))} NaN"
     if difference.unmasked:
-        return f"not masked: {difference.unmasked} masked scores are above -1e4"
+        are = "score is" if difference.unmasked == 1 else "scores are"
+        return f"not masked: {difference.unmasked} masked {are} above -1e4"
     if np.isinf(difference.largest):
-        return f"{np.isinf(given).sum()} of its {given.size} numbers are infinite"
+        return f"{_share(np.isinf(given))} infinite"
     return ""
+
+
+def _share(which: np.ndarray) -> str:
+    """Return "2 of its 16 numbers are", for as many as are true."""
+    is_or_are = "is" if which.sum() == 1 else "are"
+    return f"{which.sum()} of its {counted(which.size, 'number')} {is_or_are}"
 
 
 def turn_that_fits(

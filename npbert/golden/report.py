@@ -12,7 +12,7 @@ from npbert.golden.diagnosis import Finding
 from npbert.golden.judging import Row
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Tolerance
-from npbert.terminal import padded, width_of
+from npbert.terminal import counted, padded, width_of
 
 AROUND = 2  # rows that are shown before and after one that matters
 LISTED = 8  # names that a sentence lists
@@ -235,11 +235,10 @@ def what_is_right(report: Report) -> str:
         return "Nothing could be judged: these values do not fit into the dtype they are in."
     names = {row.name for row in judged}
     missing = len(report.kit.tensors) - len(names)
-    rest = f"; {missing} others were not given" if missing else ""
-    return (
-        f"Right: all {len(names)} tensors given are within their tolerances, in "
-        f"{counted(len(report.rows), 'case')}{rest}."
-    )
+    rest = f"; {counted(missing, 'other')} {'was' if missing == 1 else 'were'} not given"
+    many = f"all {len(names)} tensors given are within their tolerances"
+    what = "the tensor given is within its tolerance" if len(names) == 1 else many
+    return f"Right: {what}, in {counted(len(report.rows), 'case')}{rest if missing else ''}."
 
 
 def about_first(report: Report, first: Row) -> list[str]:
@@ -350,10 +349,6 @@ def listed(names: Sequence[str]) -> str:
     """Return names as a list, cut where it would grow long."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def verb(names: Sequence[str]) -> str:

@@ -9,8 +9,18 @@ import numpy as np
 from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
 from npbert.tasks.loading import QUESTION_ANSWERING, Model, load
-from npbert.tasks.rows import ENTRIES, Row, check_count, longest_row, run, texts_of
+from npbert.tasks.rows import (
+    ENTRIES,
+    Row,
+    check_count,
+    check_ids,
+    longest_row,
+    run,
+    text_name,
+    texts_of,
+)
 from npbert.tasks.windows import windows
+from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 Answer = dict[str, Any]
@@ -74,6 +84,9 @@ def question_answering(
     examples = [
         _Example(q, c, tokenizer, max_seq_len, doc_stride) for q, c in _pairs(question, context)
     ]
+    for i, example in enumerate(examples):
+        check_ids(example.question, model, tokenizer, text_name(i, len(examples), "question"))
+        check_ids(example.pieces, model, tokenizer, text_name(i, len(examples), "context"))
     rows: list[Row] = []
     firsts = []  # of each example: the number of its first row
     for example in examples:
@@ -106,8 +119,8 @@ def _pairs(question: Any, context: Any) -> list[tuple[str, str]]:
         contexts = contexts * len(questions)
     if len(questions) != len(contexts):
         raise ValueError(
-            f"{len(questions)} questions and {len(contexts)} contexts given, expected a context "
-            "for each question, or one for all"
+            f"{counted(len(questions), 'question')} and {counted(len(contexts), 'context')} given, "
+            "expected a context for each question, or one for all"
         )
     return list(zip(questions, contexts))
 
@@ -136,8 +149,9 @@ class _Example:
         room = max_seq_len - special - len(self.question)
         if room < 1:
             raise ValueError(
-                f"the question has {len(self.question)} word pieces, and {special} special tokens "
-                f"are added: of max_seq_len {max_seq_len} nothing is left for the context"
+                f"the question has {counted(len(self.question), 'word piece')}, and {special} "
+                f"special tokens are added: of max_seq_len {max_seq_len} nothing is left for the "
+                "context"
             )
         stride = doc_stride
         if stride is None:

@@ -36,15 +36,15 @@ def feature_extraction(
     [1, T, D] for a text and a list of such arrays for a list; pooled, [D] for a text and [N, D] for
     a list.
 
-    Raises ValueError for a text that is empty or longer than the model can take, and for an unknown
-    pooling.
+    As in transformers a text may be empty: it has the vectors of [CLS] and [SEP]. Raises ValueError
+    for a text that is longer than the model can take, and for an unknown pooling.
     """
     model, tokenizer = load(FEATURE_EXTRACTION, model, tokenizer)
     if pooling not in POOLINGS:
         raise ValueError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
     is_list = isinstance(text, (list, tuple))
     rows = []
-    texts = texts_of(text)
+    texts = texts_of(text, may_be_empty=True)
     for i, each in enumerate(texts):
         name = text_name(i, len(texts))
         rows.append(encode(each, model, tokenizer, None, truncation, max_length, name))

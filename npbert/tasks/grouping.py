@@ -88,14 +88,19 @@ def neighbours(entities: list[Entity]) -> list[list[Entity]]:
     return groups
 
 
-def join(entities: list[Entity], tokenizer: BertTokenizer) -> Entity:
-    """Make one entity of neighbours: its score is their mean.
+def group_name(name: str) -> str:
+    """Return what entities of a label are called: "PER" for "B-PER".
 
-    As in the reference its name loses whatever stands before the first hyphen, be it a prefix or
-    not: "X-Y-Z" is reported as "Y-Z".
+    As in the reference it loses whatever stands before the first hyphen, be it a prefix or not:
+    "X-Y-Z" is reported as "Y-Z".
     """
+    return name.split("-", 1)[-1]
+
+
+def join(entities: list[Entity], tokenizer: BertTokenizer) -> Entity:
+    """Make one entity of neighbours: its score is their mean."""
     return {
-        "entity_group": entities[0]["entity"].split("-", 1)[-1],
+        "entity_group": group_name(entities[0]["entity"]),
         "score": float(np.mean([entity["score"] for entity in entities])),
         "word": tokenizer.convert_tokens_to_string([entity["word"] for entity in entities]),
         "start": entities[0]["start"],

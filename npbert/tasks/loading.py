@@ -12,9 +12,13 @@ from npbert import auto
 from npbert.checkpoints.saving import reading
 from npbert.checkpoints.shipped import checkpoint_directory, shipped_checkpoints
 from npbert.model.base import PreTrainedModel
+from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
 
 Model = str | Path | PreTrainedModel | None  # how the tasks are told which model to use
+
+
+ROWS_WITHOUT_TOKEN = 0.1  # of all rows of a model; more are suspicious
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,10 @@ def load(
         directory = checkpoint_directory(model)
         with reading(directory):  # both are of one save
             model, own_tokenizer = _load(task, directory.resolve())
-        return model, own_tokenizer if tokenizer is None else tokenizer
+        tokenizer = own_tokenizer if tokenizer is None else tokenizer
+        if unfit := _misfit(model, tokenizer):
+            warnings.warn(f"{directory}: {unfit}", stacklevel=3)
+        return model, tokenizer
     given = type(model).__name__
     if not given.endswith(task.heads):
         wanted = " or ".join(f"a ...{head}" for head in task.heads)
@@ -132,11 +139,14 @@ def load(
         if model.name_or_path is None:
             raise ValueError("the model was not loaded from a directory: pass its tokenizer too")
         tokenizer = _load_tokenizer(model.name_or_path.resolve())
+    if unfit := _misfit(model, tokenizer):
+        warnings.warn(unfit, stacklevel=3)
     return model, tokenizer
 
 
 @functools.cache  # a directory is read once a process
 def _load(task: Task, directory: Path) -> tuple[PreTrainedModel, BertTokenizer]:
+    auto.AutoConfig.from_pretrained(directory)  # what is wrong with it is said first
     tokenizer = _load_tokenizer(directory)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -154,6 +164,25 @@ def _load(task: Task, directory: Path) -> tuple[PreTrainedModel, BertTokenizer]:
 @functools.cache
 def _load_tokenizer(directory: Path) -> BertTokenizer:
     return AutoTokenizer.from_pretrained(directory)
+
+
+def _misfit(model: PreTrainedModel, tokenizer: BertTokenizer) -> str:
+    """Say that a vocabulary and a model can hardly belong together, "" where they may.
+
+    A few rows without a token are usual: they fill the table up to a round number.
+    """
+    tokens, rows = len(tokenizer), model.config.vocab_size
+    if rows - tokens > ROWS_WITHOUT_TOKEN * rows:
+        what = "so that some rows have no token"
+    elif tokens - rows > ROWS_WITHOUT_TOKEN * rows:
+        what = "so that some tokens have no row"
+    else:
+        return ""
+    return (
+        f"the vocabulary has {counted(tokens, 'token')} and the model {counted(rows, 'row')} for "
+        f"them, {what}: do they "
+        "belong together?"
+    )
 
 
 def _model_class(task: Task, directory: Path) -> Any:

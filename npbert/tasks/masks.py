@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from npbert.model.base import PreTrainedModel
 from npbert.model.heads import PreTraining
 from npbert.ops import softmax
 from npbert.tasks.loading import FILL_MASK, Model, load
-from npbert.tasks.rows import Row, best_first, check_count, encode, logits, run, text_name, texts_of
+from npbert.tasks.rows import (
+    best_first,
+    check_count,
+    check_ids,
+    encode,
+    logits,
+    longest_row,
+    run,
+    text_name,
+    texts_of,
+)
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 Candidate = dict[str, Any]
@@ -30,8 +42,12 @@ def fill_mask(
     text: with one [MASK] or more; or a list of such texts.
     model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
         means convbert-tiny. A directory is loaded once per process and kept.
-    top_k: how many candidates, from 1 to the size of the vocabulary.
-    targets: only these word pieces are considered; their probabilities stay what they are.
+    top_k: how many candidates, from 1 to the size of the vocabulary. A row of the model without a
+        token is none, however probable.
+    targets: only these word pieces are considered; their probabilities stay what they are. As in
+        transformers the first piece of a target stands for one that is no piece itself ("Teacher"
+        for an uncased model, a word of several pieces), with a warning that names it; one without
+        any piece is left out, with a warning.
     tokenizer: for a model that was not loaded from a directory.
     truncation: cut a text that is longer than the model can take, instead of refusing it.
     progress: show a bar; None: after a second, where standard error is a terminal.
@@ -42,17 +58,22 @@ def fill_mask(
     transformers, a list of one text gives the result of that text.
 
     Raises ValueError for a text that is empty, has no [MASK] or is longer than the model can take,
-    for top_k or targets outside the vocabulary, and for a model without a trained masked-LM head.
+    for top_k beyond the vocabulary, for targets of which none is left or one has an id beyond the
+    model, and for a model without a trained masked-LM head.
     """
     model, tokenizer = load(FILL_MASK, model, tokenizer)
     check_count("top_k", top_k, 1, model.config.vocab_size, ", the vocabulary's size")
-    candidates = None if targets is None else _target_ids(targets, tokenizer.get_vocab())
+    if targets is None:
+        candidates = _ids_with_a_token(model, tokenizer)
+    else:
+        candidates = _target_ids(targets, model, tokenizer)
     rows = []
     texts = texts_of(text)
     for i, each in enumerate(texts):
         name = text_name(i, len(texts))
         rows.append(encode(each, model, tokenizer, truncation=truncation, name=name))
-        _check_mask(each, rows[-1], tokenizer)
+        if tokenizer.mask_token_id not in rows[-1]["input_ids"]:
+            raise ValueError(_why_no_mask(each, model, tokenizer))
     field = "prediction_logits" if isinstance(model, PreTraining) else "logits"
     results: list[Any] = [None] * len(rows)
     for i, scores in run(logits(model, field), rows, progress):
@@ -66,15 +87,14 @@ def _fill(
     scores: np.ndarray,
     tokenizer: BertTokenizer,
     top_k: int,
-    candidates: np.ndarray | None,
+    candidates: np.ndarray,
 ) -> list[Any]:
     """Return the candidates of every mask of one text; those of the only mask without a list."""
     places = np.flatnonzero(ids == tokenizer.mask_token_id)
     results: list[list[Candidate]] = []
     for place in places:
         probs = softmax(scores[place])  # [V]
-        tokens = np.arange(len(probs)) if candidates is None else candidates
-        tokens = tokens[best_first(probs[tokens], top_k)]
+        tokens = candidates[best_first(probs[candidates], top_k)]
         results.append([])
         for token in tokens.tolist():
             filled = ids.copy()
@@ -93,21 +113,52 @@ def _fill(
     return results[0] if len(results) == 1 else results
 
 
-def _check_mask(text: str, row: Row, tokenizer: BertTokenizer) -> None:
-    if tokenizer.mask_token_id not in row["input_ids"]:
-        shown = repr(text if len(text) <= 60 else text[:57] + "...")
-        mask = tokenizer.mask_token
-        raise ValueError(
-            f"no {mask} in {shown}; write {mask} where a word is to be filled in, as in "
-            f'"The sky is {mask}."'
+def _why_no_mask(text: str, model: PreTrainedModel, tokenizer: BertTokenizer) -> str:
+    """Say why the row of a text has no mask: there was none, or truncation took it."""
+    shown = repr(text if len(text) <= 60 else text[:57] + "...")
+    mask = tokenizer.mask_token
+    if tokenizer.mask_token_id in tokenizer(text)["input_ids"]:
+        return (
+            f"truncation to {longest_row(model, tokenizer)} tokens removed the {mask} from "
+            f"{shown}; give a shorter text around the {mask}"
         )
+    return (
+        f"no {mask} in {shown}; write {mask} where a word is to be filled in, as in "
+        f'"The sky is {mask}."'
+    )
 
 
-def _target_ids(targets: str | list[str], vocabulary: dict[str, int]) -> np.ndarray:
+def _ids_with_a_token(model: PreTrainedModel, tokenizer: BertTokenizer) -> np.ndarray:
+    """Return, in order, the ids that are a token and a row of the model."""
+    ids = np.unique([*tokenizer.get_vocab().values()])
+    return ids[ids < model.config.vocab_size]
+
+
+def _target_ids(
+    targets: str | list[str], model: PreTrainedModel, tokenizer: BertTokenizer
+) -> np.ndarray:
+    """Return, in order, the ids of the targets, or of their first pieces."""
     targets = [targets] if isinstance(targets, str) else list(targets)
-    if not targets:
-        raise ValueError("targets is empty, expected at least one word piece")
-    unknown = [target for target in targets if target not in vocabulary]
-    if unknown:
-        raise ValueError(f"not in the vocabulary: {', '.join(map(repr, unknown))}")
-    return np.unique([vocabulary[target] for target in targets])
+    vocabulary = tokenizer.get_vocab()
+    ids = []
+    for target in targets:
+        if not isinstance(target, str):
+            raise ValueError(f"a target is {type(target).__name__}, expected str")
+        number = vocabulary.get(target)
+        if number is None:
+            pieces = tokenizer(target, add_special_tokens=False)["input_ids"]
+            if not pieces:
+                _warn(f"the target {target!r} has no word piece and is left out")
+                continue
+            number = pieces[0]
+            piece = tokenizer.convert_ids_to_tokens(number)
+            _warn(f"the target {target!r} is no word piece: {piece!r} stands for it")
+        check_ids([number], model, tokenizer, f"the target {target!r}")
+        ids.append(number)
+    if not ids:
+        raise ValueError(f"targets is {targets!r}, expected at least one word piece")
+    return np.unique(ids)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=4)  # at the call of fill_mask

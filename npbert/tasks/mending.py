@@ -8,7 +8,17 @@ import numpy as np
 
 from npbert.tasks.loading import RESTORE, Model, load
 from npbert.tasks.restoration import LABELS, bare, find_words, mend
-from npbert.tasks.rows import ENTRIES, Row, label_names, logits, longest_row, run, texts_of
+from npbert.tasks.rows import (
+    ENTRIES,
+    Row,
+    check_ids,
+    label_names,
+    logits,
+    longest_row,
+    run,
+    text_name,
+    texts_of,
+)
 from npbert.tasks.windows import covering_windows, margin
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
@@ -32,7 +42,8 @@ def restore(
     A text that is longer than the model can take is read in windows that overlap by half, and every
     word is labelled where it stands farthest from the edge of a window.
 
-    Raises ValueError for a text that is empty, and for a model that is none for this task.
+    An empty text comes back as it is. Raises ValueError for what is no text, and for a model that
+    is none for this task.
     """
     model, tokenizer = load(RESTORE, model, tokenizer)
     names = label_names(model)
@@ -43,7 +54,7 @@ def restore(
             f"{', '.join(LABELS)}"
         )
     is_list = isinstance(text, (list, tuple))
-    texts = texts_of(text)
+    texts = texts_of(text, may_be_empty=True)
     room = longest_row(model, tokenizer) - tokenizer.num_special_tokens_to_add()
 
     rows: list[Row] = []
@@ -55,6 +66,7 @@ def restore(
             is_split_into_words=True,
             add_special_tokens=False,
         )
+        check_ids(encoded["input_ids"], model, tokenizer, text_name(number, len(texts)))
         word_ids.append(encoded.word_ids(0))
         for window in covering_windows(len(word_ids[-1]), room):
             rows.append(_row(encoded["input_ids"][window], tokenizer))

@@ -10,6 +10,7 @@ from npbert.model.heads import PreTraining
 from npbert.ops import softmax
 from npbert.tasks.loading import MULTIPLE_CHOICE, NEXT_SENTENCE, Model, load
 from npbert.tasks.rows import best_first, check_text, encode, logits, run, text_name, texts_of
+from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 NEXT_LABELS = ("IsNext", "NotNext")  # Devlin et al. 2019, section 3.1: classes 0 and 1
@@ -43,7 +44,8 @@ def next_sentence(
     is_list = isinstance(first, (list, tuple))
     if is_list != isinstance(second, (list, tuple)) or len(firsts) != len(seconds):
         raise ValueError(
-            f"first has {len(firsts)} texts, second {len(seconds)}: expected one text each, or "
+            f"first has {counted(len(firsts), 'text')}, second {len(seconds)}: expected one text "
+            "each, or "
             "lists of one length"
         )
     rows = [
@@ -96,8 +98,9 @@ def multiple_choice(
         if not isinstance(options, (list, tuple)) or len(options) < 2:
             raise ValueError(f"the choices are {options!r}, expected at least two texts")
         for place, choice in enumerate(options):
-            check_text(choice, f"choice {place}")
-            name = f"{text_name(number, len(prompts), 'prompt')} with choice {place}"
+            which = text_name(place, len(options), "choice")
+            check_text(choice, which)
+            name = f"{text_name(number, len(prompts), 'prompt')} with {which}"
             rows.append(encode(text, model, tokenizer, choice, truncation, name=name))
             places.append((number, place))
     call = logits(model)

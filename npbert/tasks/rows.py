@@ -22,27 +22,42 @@ BATCH_TOKENS = 512  # so many tokens at most are run together: more is not faste
 # ---- texts to rows -------------------------------------------------------------------------
 
 
-def check_text(text: Any, name: str = "the text") -> str:
-    """Return a text that is not empty, or raise a ValueError."""
+def check_text(text: Any, name: str = "the text", may_be_empty: bool = False) -> str:
+    """Return a text, which is not empty unless it may be, or raise a ValueError."""
     if not isinstance(text, str):
         raise ValueError(f"{name} is {type(text).__name__}, expected str")
-    if not text.strip():
+    if not text.strip() and not may_be_empty:
         raise ValueError(f"{name} is empty")
     return text
 
 
 def text_name(i: int, count: int, kind: str = "text") -> str:
-    """Return what an error calls the text number i of so many."""
-    return f"the {kind}" if count == 1 else f"{kind} {i}"
+    """Return what an error calls the text at place i among so many: "text 1 of 2" for 0."""
+    return f"the {kind}" if count == 1 else f"{kind} {i + 1} of {count}"
 
 
-def texts_of(texts: Any, kind: str = "text") -> list[str]:
+def texts_of(texts: Any, kind: str = "text", may_be_empty: bool = False) -> list[str]:
     """Return one text or a list of them as a list, each checked."""
     if isinstance(texts, (list, tuple)):
-        return [check_text(text, text_name(i, len(texts), kind)) for i, text in enumerate(texts)]
+        names = [text_name(i, len(texts), kind) for i in range(len(texts))]
+        return [check_text(text, name, may_be_empty) for text, name in zip(texts, names)]
     if not isinstance(texts, str):
         raise ValueError(f"{kind} is {type(texts).__name__}, expected str or a list of str")
-    return [check_text(texts, f"the {kind}")]
+    return [check_text(texts, f"the {kind}", may_be_empty)]
+
+
+def check_ids(
+    ids: Sequence[int], model: PreTrainedModel, tokenizer: BertTokenizer, name: str = "the text"
+) -> None:
+    """Raise a ValueError for a token that the model has no row for: another model's vocabulary."""
+    rows = model.config.vocab_size
+    if ids and max(ids) >= rows:
+        largest = max(ids)
+        token = tokenizer.convert_ids_to_tokens(largest)
+        raise ValueError(
+            f"{name} has the token {token!r} with id {largest}, and the model has rows for ids "
+            f"below {rows}: this vocabulary and this model do not belong together"
+        )
 
 
 def longest_row(model: PreTrainedModel, tokenizer: BertTokenizer) -> int:
@@ -69,6 +84,7 @@ def encode(
         max_length = longest_row(model, tokenizer)
     encoded = tokenizer(text, pair, truncation=truncation, max_length=max_length)
     row = {entry: encoded[entry] for entry in ENTRIES}
+    check_ids(row["input_ids"], model, tokenizer, name)
     positions = model.config.max_position_embeddings
     if len(row["input_ids"]) > positions:
         raise ValueError(

@@ -59,8 +59,9 @@ def text_classification(
     list, of the best label or of top_k; for one pair without top_k it is the label itself; for a
     list of texts it is a list of labels, with top_k a list of lists.
 
-    Raises ValueError for a text that is empty or longer than the model can take, for an option out
-    of range, and for a model without a trained head.
+    As in transformers a text may be empty, and an empty second text is none. Raises ValueError for
+    a text that is longer than the model can take, for an option out of range, and for a model
+    without a trained head.
     """
     model, tokenizer = load(TEXT_CLASSIFICATION, model, tokenizer)
     only_best = isinstance(top_k, str) and top_k == NOT_GIVEN
@@ -116,6 +117,7 @@ def _text_and_pair(entry: Any, name: str) -> tuple[str, str | None]:
     if not isinstance(parts, (list, tuple)) or not 1 <= len(parts) <= 2:
         kind = type(entry).__name__
         raise ValueError(f"{name} is {kind}, expected str, a pair of str or a list of these")
+    first = check_text(parts[0], name, may_be_empty=True)
     if len(parts) == 1:
-        return check_text(parts[0], name), None
-    return check_text(parts[0], name), check_text(parts[1], f"the pair of {name}")
+        return first, None
+    return first, check_text(parts[1], f"the pair of {name}", may_be_empty=True)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
-from npbert.tasks.grouping import STRATEGIES, group
+from npbert.tasks.grouping import STRATEGIES, group, group_name
 from npbert.tasks.loading import TOKEN_CLASSIFICATION, Model, load
 from npbert.tasks.rows import (
     Row,
     check_count,
-    check_text,
+    check_ids,
     label_names,
     logits,
     longest_row,
@@ -60,9 +61,9 @@ def token_classification(
     "entity_group" for "entity", and no "index". For a list of texts, a list of such lists (so, as
     in transformers, for a single list of words).
 
-    As in transformers a text that is longer than the model can take is cut; here with a warning.
-    Raises ValueError for a text that is empty, for an option out of range, and for a model without
-    a trained head.
+    As in transformers a text that is longer than the model can take is cut; here with a warning. A
+    text without a word has no entities. Raises ValueError for an option out of range, for labels to
+    be left out that the model does not have, and for a model without a trained head.
     """
     model, tokenizer = load(TOKEN_CLASSIFICATION, model, tokenizer)
     strategy = str(aggregation_strategy).lower()
@@ -76,9 +77,11 @@ def token_classification(
         check_count("stride", stride, 0, room - 1, ", less than the pieces that a row has room for")
         if strategy == "none":
             raise ValueError('stride needs an aggregation_strategy other than "none"')
-    ignored = ["O"] if ignore_labels is None else ignore_labels
+    ignored = ["O"] if ignore_labels is None else _known_labels(ignore_labels, model)
     is_list, texts = _texts(text, is_split_into_words)
     taken = [_Pieces(each, tokenizer, delimiter) for each in texts]
+    for number, pieces in enumerate(taken):
+        check_ids(pieces.ids, model, tokenizer, text_name(number, len(taken)))
 
     rows: list[Row] = []
     origins: list[tuple[int, slice]] = []  # of each row: the number of its text, and its pieces
@@ -156,15 +159,28 @@ class _Pieces:
 def _texts(text: Any, is_split: bool) -> tuple[bool, list[Any]]:
     """Return whether the result is a list of results, and the texts or lists of words."""
     if not is_split:
-        return isinstance(text, (list, tuple)), texts_of(text)
+        return isinstance(text, (list, tuple)), texts_of(text, may_be_empty=True)
     if not isinstance(text, (list, tuple)) or not text:
         raise ValueError(f"text is {text!r}, expected a list of words, or several of them")
     split = list(text) if all(isinstance(words, (list, tuple)) for words in text) else [text]
     for i, words in enumerate(split):
-        if not words or not all(isinstance(word, str) for word in words):
+        if not all(isinstance(word, str) for word in words):
             raise ValueError(f"{text_name(i, len(split))} is {words!r}, expected words")
-        check_text(" ".join(words), text_name(i, len(split)))
     return True, split
+
+
+def _known_labels(names: Any, model: PreTrainedModel) -> list[str]:
+    """Return the labels to be left out, or say which of them the model cannot give."""
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"ignore_labels is {names!r}, expected a list of labels")
+    labels = [*label_names(model).values()]
+    known = {"O", *labels, *map(group_name, labels)}
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(
+            f"ignore_labels has {', '.join(map(repr, unknown))}, expected labels of the model: "
+            f"{', '.join(dict.fromkeys(labels))}"
+        )
+    return list(names)
 
 
 def _windows(
@@ -175,9 +191,11 @@ def _windows(
     if stride is not None:
         return windows(len(pieces.ids), room, stride, side)
     if len(pieces.ids) > room:
+        more = len(pieces.ids) - room
         warnings.warn(
-            f"the text has {len(pieces.ids)} word pieces, and {len(pieces.ids) - room} at its "
-            f"{'end' if side == 'right' else 'beginning'} are left out: there is room for {room}; "
+            f"the text has {len(pieces.ids)} word pieces, and {more} at its "
+            f"{'end' if side == 'right' else 'beginning'} {'is' if more == 1 else 'are'} left out: "
+            f"there is room for {room}; "
             "a stride and an aggregation_strategy read all of it",
             stacklevel=3,
         )

@@ -11,6 +11,7 @@ import pytest
 from npbert import fill_mask
 from npbert.__main__ import main
 from npbert.checkpoints import safetensors
+from npbert.commands.json_results import shortest
 
 TEXT = "the [MASK] sat"
 
@@ -49,7 +50,7 @@ def test_several_masks_have_headings(run):
 
 def test_json_is_what_the_function_returns(run, checkpoint):
     status, out, _ = run(TEXT, "--json", "--top-k", "3")
-    assert (status, json.loads(out)) == (0, fill_mask(TEXT, checkpoint, top_k=3))
+    assert (status, json.loads(out)) == (0, shortest(fill_mask(TEXT, checkpoint, top_k=3)))
 
 
 def test_targets_are_separated_by_commas(run):
@@ -63,8 +64,12 @@ WRONG = {
     "too long": (["a " * 11 + "[MASK]"], "14 tokens"),
     "top_k": ([TEXT, "--top-k", "17"], "expected 1 to 16"),
     "top_k text": ([TEXT, "--top-k", "many"], "invalid int value: 'many'"),
-    "target": ([TEXT, "--targets", "cat,owl"], "not in the vocabulary: 'owl'"),
-    "option": ([TEXT, "--colour"], "unrecognized arguments: --colour"),
+    "option": ([TEXT, "--colour"], "unrecognized arguments: --colour (see"),
+    "option misspelt": ([TEXT, "--topk=3"], "arguments: --topk=3; did you mean --top-k? (see"),
+    "empty model": ([TEXT, "--model", ""], "argument --model: the path is empty"),
+    "strict without input": ([TEXT, "--strict"], "--strict needs --input"),
+    "output without input": ([TEXT, "--output", "a"], "--output needs --input"),
+    "resume without output": (["--input", "-", "--resume"], "--resume needs --output"),
     "text": ([], "required: TEXT"),
 }
 
@@ -97,6 +102,13 @@ def test_tensors_without_use_are_one_warning(run, checkpoint):
     assert status == 0 and len(out.splitlines()) == 5
     assert err.startswith("npbert: warning:") and err.count("\n") == 1
     assert "1 tensor: discriminator.weight" in err
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_target_that_is_no_piece_is_a_warning(run):
+    status, out, err = run(TEXT, "--targets", "Cat,dog")
+    assert (status, out) == run(TEXT, "--targets", "cat,dog")[:2]
+    assert err == "npbert: warning: the target 'Cat' is no word piece: 'cat' stands for it\n"
 
 
 def as_process(*arguments, **options):

@@ -1,7 +1,9 @@
-"""--input: lines in, JSON lines out, as they come, whole, and up to the first wrong one."""
+"""--input: lines in, JSON lines out, as they come, whole; an error stands in its line's place."""
 
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from task_checkpoints import labelled, make_checkpoint
 
 import npbert
 from npbert.__main__ import main
+from npbert.checkpoints import safetensors
 from npbert.commands import lines
 
 
@@ -34,10 +37,10 @@ def run(directories, tmp_path, capfd, monkeypatch):
     """Run a command on lines; return (status, the objects it wrote, stderr)."""
     monkeypatch.setenv("NPBERT_BACKEND", "numpy")
 
-    def run(command, content, *options):
+    def run(command, content, *options, model=None):
         file = tmp_path / "lines.txt"
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        model = ["--model", str(directories[command])]
+        model = ["--model", str(model or directories[command])]
         status = main([command, "--input", str(file), *model, *options])
         captured = capfd.readouterr()
         assert captured.out.endswith("\n") or captured.out == ""
@@ -47,11 +50,11 @@ def run(directories, tmp_path, capfd, monkeypatch):
 
 
 def test_every_line_has_its_result_in_its_place(run, directories):
-    texts = [f"{'the cat ' * (i % 5)}[MASK] sat" for i in range(3 * lines.CHUNK // 2)]
+    texts = [f"{'the cat ' * (i % 5)}[MASK] sat" for i in range(3 * lines.BATCH // 2)]
     status, written, err = run("fill-mask", "\n".join(texts), "--top-k", "2")
     assert (status, err) == (0, "")
     assert [entry["text"] for entry in written] == texts
-    for entry in written[:: lines.CHUNK // 2]:
+    for entry in written[:: lines.BATCH // 2]:
         [best, _] = npbert.fill_mask(entry["text"], directories["fill-mask"], top_k=2)
         assert entry["result"][0]["token"] == best["token"]
         assert entry["result"][0]["score"] == pytest.approx(best["score"], rel=1e-5)
@@ -105,34 +108,117 @@ def test_of_pairs_the_second_text_may_be_left_out_in_an_object(run):
     assert status == 0 and list(written[0]) == ["text", "result"]
 
 
+# ---- lines that cannot be answered ---------------------------------------------------------
+
 WRONG_LINES = {
-    "empty": ("classify", "a cat\n\nthe dog\n", [], "line 2: the text is empty"),
-    "no mask": ("fill-mask", "[MASK]\na\n", [], "line 2: no [MASK] in 'a'"),
-    "not UTF-8": ("classify", b"a cat\n\xff\xfe\n", [], "line 2: not UTF-8 at byte 0"),
-    "too long": ("classify", "a\n" + "cat " * 50, [], "line 2: the text has 52 tokens"),
-    "columns": ("next", "a\tb\na\n", [], "line 2: 1 columns, expected first, second"),
-    "more columns": ("next", "a\tb\na\tb\tc\n", [], "line 2: 3 columns"),
-    "no JSON": ("next", 'a\tb\n{"first": \n', [], "line 2: not JSON: "),
-    "keys": ("next", 'a\tb\n{"first": "a"}\n', [], "line 2: the object has first, expected"),
-    "no string": ("next", 'a\tb\n{"first": "a", "second": 3}', [], "2: the second text is int"),
-    "one choice": ("choose", "a\tb\tc\na\tb\n", [], "line 2: the choices are ['b']"),
+    "no mask": ("fill-mask", "[MASK]\na\n[MASK]\n", [], "no [MASK] in 'a'"),
+    "not UTF-8": ("classify", b"a cat\n\xffa\xfe\nthe\n", [], "not UTF-8 at byte 0"),
+    "too long": ("classify", f"a\n{'cat ' * 50}\nthe\n", [], "the text has 52 tokens"),
+    "columns": ("next", "a\tb\na\nthe\tcat\n", [], "1 column, expected first, second"),
+    "more columns": ("next", "a\tb\na\tb\tc\nthe\tcat\n", [], "3 columns"),
+    "no JSON": ("next", 'a\tb\n{"first": \nthe\tcat\n', [], "not JSON: "),
+    "nested": ("next", 'a\tb\n' + '{"a":' * 9999 + "\nthe\tcat\n", [], "not JSON: "),
+    "keys": ("next", 'a\tb\n{"first": "a"}\nthe\tcat\n', [], "the object has first, expected"),
+    "no string": (
+        "next",
+        'a\tb\n{"first": "a", "second": 3}\nthe\tcat\n',
+        [],
+        "the second text is int",
+    ),
+    "empty text": ("next", 'a\tb\n\tb\nthe\tcat\n', [], "the first text is empty"),
+    "empty in a pair": ("classify", "a\tb\na\t \nthe\tcat\n", ["--pairs"], "second text is empty"),
+    "one choice": ("choose", "a\tb\tc\na\tb\nthe\tcat\tdog\n", [], "the choices are ['b']"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", WRONG_LINES.values(), ids=WRONG_LINES.keys())
-def test_a_wrong_line_is_named_and_what_came_before_is_written(run, wrong):
+def test_an_error_stands_in_the_place_of_its_line(run, wrong):
     command, content, options, message = wrong
-    status, written, err = run(command, content, *options)
+    status, (before, error, after), err = run(command, content, *options)
+    assert status == 1 and err.count("\n") == 1
+    assert "lines.txt: 1 line (2) could not be answered" in err
+    assert before["result"] and after["result"]
+    data = content if isinstance(content, bytes) else content.encode()
+    text = data.split(b"\n")[1].decode("utf-8", "backslashreplace")
+    assert list(error) == ["line", "text", "error"]
+    assert (error["line"], error["text"]) == (2, text) and message in error["error"]
+
+
+@pytest.mark.parametrize("wrong", WRONG_LINES.values(), ids=WRONG_LINES.keys())
+def test_strict_stops_at_a_wrong_line(run, wrong):
+    command, content, options, message = wrong
+    status, written, err = run(command, content, "--strict", *options)
     assert status == 2 and err.count("\n") == 1
     assert message in err and "lines.txt, line 2" in err
     assert len(written) == 1 and written[0]["result"]
 
 
-def test_of_many_lines_the_wrong_one_is_named(run):
-    count = 2 * lines.CHUNK + 5
-    status, written, err = run("classify", "a cat\n" * count + " \n" + "a dog\n" * 99)
-    assert status == 2 and f", line {count + 1}: the text is empty" in err
-    assert len(written) == count
+def test_of_many_lines_each_has_what_is_its_own(run):
+    count = 2 * lines.BATCH + 5
+    texts = ["cat " * 50 if i % 20 == 7 else f"a {'cat ' * (i % 3)}" for i in range(count)]
+    status, written, err = run("classify", "\n".join(texts))
+    assert status == 1 and "4 lines (8, 28, 48, 68) could not be answered" in err
+    assert [entry["text"] for entry in written] == texts
+    assert [n for n, entry in enumerate(written, 1) if "error" in entry] == [8, 28, 48, 68]
+
+
+def test_blank_lines_are_skipped_with_a_note(run):
+    status, written, err = run("classify", "\na cat\n \t\r\n\nthe dog\n\n")
+    assert (status, [entry["text"] for entry in written]) == (0, ["a cat", "the dog"])
+    assert err.startswith("npbert: note: ") and err.count("\n") == 1
+    assert "lines.txt: 4 blank lines (1, 3, 4, 6) skipped" in err
+    status, written, err = run("classify", "a cat\n\nthe dog\n", "--strict")
+    assert status == 2 and len(written) == 1 and "line 2: the line is blank" in err
+
+
+def test_a_result_that_is_no_number_is_an_error(run, directories, tmp_path):
+    shutil.copytree(directories["classify"], tmp_path / "nan")
+    tensors = dict(safetensors.read(tmp_path / "nan" / "model.safetensors"))
+    words = tensors["bert.embeddings.word_embeddings.weight"].copy()
+    words[6] = float("nan")  # of "a"
+    tensors["bert.embeddings.word_embeddings.weight"] = words
+    safetensors.write(tmp_path / "nan" / "model.safetensors", tensors)
+    status, written, _ = run("classify", "the cat\na cat\n", model=tmp_path / "nan")
+    assert status == 1 and written[0]["result"] and "nan for a number" in written[1]["error"]
+
+
+# ---- what a line may hold ------------------------------------------------------------------
+
+
+def test_a_byte_order_mark_is_no_text(run):
+    assert run("classify", b"\xef\xbb\xbfa cat\n")[1] == run("classify", b"a cat\n")[1]
+    _, [first, second], _ = run("next", b"\xef\xbb\xbf" + b'{"first": "a", "second": "b"}\na\tb')
+    assert first == second
+    _, entries, _ = run("classify", "a\n".encode("utf-8-sig") * 2)  # the second is text
+    assert [entry["text"] for entry in entries] == ["a", "\ufeffa"]
+    _, [error, *_], _ = run("classify", "a\n".encode("utf-16"))  # its mark is another one
+    assert error["error"].startswith("not UTF-8")
+
+
+def test_a_byte_order_mark_that_comes_in_parts():
+    class Trickle(io.BytesIO):
+        def read1(self, size=-1):
+            return super().read1(1)
+
+    for data in (b"\xef\xbb\xbfa\nb", b"a\n\xef\xbb\xbfb\n", b"\xef\xbb", b"", b"\n\n"):
+        with_marks = [b for batch in lines.raw_batches(Trickle(data)) for b in batch]
+        assert with_marks == [b for batch in lines.raw_batches(io.BytesIO(data)) for b in batch]
+        assert b"\n".join(with_marks) == data.removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n")
+
+
+def test_control_characters_are_text_that_the_tokenizer_drops(run):
+    _, [with_nul, without, alone], err = run("classify", "the\0 c\x07at\nthe cat\n\0\n")
+    assert with_nul["text"] == "the\0 c\x07at" and with_nul["result"] == without["result"]
+    assert alone["text"] == "\0" and alone["result"] and err == ""
+
+
+def test_a_line_of_ten_megabytes(run):
+    long = "x" * 10_000_000  # one word, [UNK]
+    status, written, _ = run("classify", f"a cat\n{long}\r\nthe dog")
+    assert status == 0 and [entry["text"] for entry in written] == ["a cat", long, "the dog"]
+    many = "a " * 20_000
+    _, [_, error, _], _ = run("classify", f"a cat\n{many}\nthe dog")
+    assert error["text"] == many and "20002 tokens" in error["error"]
 
 
 def test_a_wrong_option_is_no_line_s_fault(run):
@@ -190,7 +276,7 @@ def process(directories):
 
 def test_an_answer_comes_before_the_next_question(process):
     running = process()
-    for text in (b"a cat", b"the dog"):
+    for text in (b"a", b"a cat", b"the dog"):
         running.stdin.write(text + b"\n")
         running.stdin.flush()
         assert json.loads(running.stdout.readline())["text"] == text.decode()

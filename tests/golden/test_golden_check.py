@@ -35,6 +35,12 @@ def test_some_tensors_are_enough():
     report = check_kit(kit(), port(QUERY, LAST, case="padded"))
     assert report.passed and list(report.rows) == ["padded"]
     assert f"{len(kit().tensors) - 2} others were not given" in report.render()
+    one = check_kit(kit(), port(QUERY, case="padded")).render()
+    assert "Right: the tensor given is within its tolerance, in 1 case; " in one
+    but_one = port()
+    for case in ("padded", "plain"):
+        del but_one[f"{case}/{QUERY}"]
+    assert "; 1 other was not given" in check_kit(kit(), but_one).render()
     assert verdict(report, WIDE) == "not given"
     assert "not given" in report.render(whole=True) and "not given\n" not in report.render()
 
@@ -231,6 +237,9 @@ def test_no_numbers(value, word):
     report = check_kit(kit(), given)
     assert verdict(report, WIDE) == "WRONG" and report.first.name == WIDE
     assert f"2 of its 336 numbers are {word}" in report.render()
+    given[f"padded/{WIDE}"] = port()[f"padded/{WIDE}"]
+    given[f"padded/{WIDE}"][0, 1, 2] = value
+    assert f"1 of its 336 numbers is {word}" in check_kit(kit(), given).render()
 
 
 def test_scores_that_are_not_masked():

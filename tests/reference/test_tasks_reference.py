@@ -119,6 +119,61 @@ def test_fill_mask(directories, family):
     assert_same(npbert.fill_mask(cut, directory, truncation=True), theirs)
 
 
+TARGETS = ["Cat", "cat", "É", "cafe\u0301", "unlightable", "new york", "東京", "☃", "the, cat", "",
+           " ", "[MASK]", "[mask]", "##ing", "##zing", "\u200b", "a\tdog", "UNK"]  # fmt: skip
+
+
+@settings(max_examples=30)
+@given(targets=st.lists(st.sampled_from(TARGETS), min_size=1, max_size=4))
+def test_targets_that_are_no_pieces(directories, targets):
+    directory = directories("fill-mask", "Bert")
+    reference = pipeline("fill-mask", directory)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            theirs = reference("the [MASK] sat", targets=targets)
+        except ValueError:
+            with pytest.raises(ValueError, match="at least one"):
+                npbert.fill_mask("the [MASK] sat", directory, targets=targets)
+            return
+        ours = npbert.fill_mask("the [MASK] sat", directory, targets=targets)
+    assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\u200b", ["", "the cat"], ["the cat", " "]])
+def test_empty_texts(directories, text):
+    for family in FAMILIES:
+        for task, function in (
+            ("text-classification", npbert.text_classification),
+            ("token-classification", npbert.token_classification),
+        ):
+            directory = directories(task, family)
+            assert_same(function(text, directory), pipeline(task, directory)(text))
+        directory = directories("feature-extraction", family)
+        theirs = [pipeline("feature-extraction", directory)(text)]
+        ours = [npbert.feature_extraction(text, directory)]
+        if isinstance(text, list):
+            [ours], [theirs] = ours, theirs
+        for mine, its in zip(ours, theirs, strict=True):
+            assert_same_arrays(mine, its)
+
+
+@pytest.mark.parametrize("pair", [("", "a"), ("a", ""), ("", "")])
+def test_empty_texts_of_a_pair(directories, pair):
+    directory = directories("text-classification", "Bert")
+    text = dict(zip(("text", "text_pair"), pair))
+    theirs = pipeline("text-classification", directory)(text)
+    assert_same(npbert.text_classification(text, directory), theirs)
+
+
+@pytest.mark.parametrize("words", [["the", ""], [""], [["the"], []], [["the"], [""]]])
+def test_empty_words(directories, words):
+    directory = directories("token-classification", "Bert")
+    options = {"is_split_into_words": True, "ignore_labels": []}
+    theirs = pipeline("token-classification", directory)(words, **options)
+    assert_same(npbert.token_classification(words, directory, **options), theirs)
+
+
 @pytest.mark.parametrize("family", ["Bert", "MobileBert"])
 def test_fill_mask_of_a_checkpoint_with_both_heads(tmp_path, family, recwarn):
     directory = make_checkpoint(tmp_path, family, "ForPreTraining")

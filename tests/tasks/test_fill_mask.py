@@ -88,12 +88,83 @@ def test_a_directory_is_loaded_once(checkpoint, monkeypatch):
     assert fill_mask("a [MASK]", checkpoint) == first
 
 
-def test_an_id_without_a_token_is_an_empty_string(checkpoint):
-    """Published checkpoints have more ids than lines of vocabulary."""
-    lines = (checkpoint / "vocab.txt").read_text().splitlines()[:-2]
+# ---- a vocabulary that is not the model's ----
+
+
+def keep_tokens(checkpoint, count):
+    """Leave the first tokens in the vocabulary of the checkpoint of 16."""
+    lines = (checkpoint / "vocab.txt").read_text().splitlines()[:count]
     (checkpoint / "vocab.txt").write_text("\n".join(lines) + "\n")
-    candidates = fill_mask("the [MASK] sat", checkpoint, top_k=16)
-    assert {c["token_str"] for c in candidates if c["token"] >= 14} == {""}
+
+
+def test_a_row_without_a_token_is_no_candidate(checkpoint):
+    """Published checkpoints have a few more rows than tokens."""
+    everything = fill_mask("the [MASK] sat", checkpoint, top_k=16)
+    shorter = checkpoint.with_name("shorter")
+    checkpoint.rename(shorter)
+    keep_tokens(shorter, 15)
+    candidates = fill_mask("the [MASK] sat", shorter, top_k=16)
+    assert candidates == [c for c in everything if c["token"] < 15]
+
+
+def test_many_rows_without_a_token_are_a_warning(checkpoint):
+    keep_tokens(checkpoint, 14)
+    with pytest.warns(UserWarning, match="14 tokens and the model 16 rows.*no token") as warned:
+        fill_mask("the [MASK] sat", checkpoint)
+    assert [w.filename for w in warned] == [__file__]
+    tokenizer = npbert.BertTokenizer.from_pretrained(checkpoint)
+    model = ConvBertForMaskedLM.from_pretrained(checkpoint)
+    with pytest.warns(UserWarning, match="14 tokens and the model 16 rows"):
+        fill_mask("the [MASK] sat", model, tokenizer=tokenizer)
+
+
+def test_a_token_beyond_the_model_is_refused_before_any_work(checkpoint, monkeypatch):
+    with (checkpoint / "vocab.txt").open("a") as file:
+        file.write("owl\n")
+    assert len(fill_mask("the [MASK] sat", checkpoint, top_k=16)) == 16
+    monkeypatch.setattr(ConvBertForMaskedLM, "__call__", None)
+    message = "text 2 of 2 has the token 'owl' with id 16, and the model has rows for ids below 16"
+    with pytest.raises(ValueError, match=message):
+        fill_mask(["a [MASK]", "the owl [MASK]"], checkpoint)
+    with pytest.raises(ValueError, match="the target 'owl' has the token 'owl' with id 16"):
+        fill_mask("a [MASK]", checkpoint, targets=["cat", "owl"])
+
+
+def test_many_tokens_beyond_the_model_are_a_warning(checkpoint):
+    with (checkpoint / "vocab.txt").open("a") as file:
+        file.write("owl\nfox\n")
+    with pytest.warns(UserWarning, match="18 tokens and the model 16 rows.*no row"):
+        fill_mask("the [MASK] sat", checkpoint)
+
+
+# ---- targets ----
+
+STAND_INS = {
+    "capitals": ("Cat", "cat"),
+    "accents": ("cät", "cat"),
+    "several pieces": ("cats", "cat"),
+    "a space": ("dog the", "dog"),
+    "an unknown character": ("東", "[UNK]"),
+}
+
+
+@pytest.mark.parametrize("target, piece", STAND_INS.values(), ids=STAND_INS.keys())
+def test_the_first_piece_stands_for_a_target(checkpoint, target, piece):
+    with pytest.warns(UserWarning, match=f"'{target}' is no .*: '{re.escape(piece)}'") as warned:
+        found = fill_mask("a [MASK]", checkpoint, targets=["mat", target])
+    assert [w.filename for w in warned] == [__file__]
+    assert found == fill_mask("a [MASK]", checkpoint, targets=["mat", piece])
+
+
+def test_a_target_without_a_piece_is_left_out(checkpoint):
+    with pytest.warns(UserWarning, match="' ' has no word piece and is left out"):
+        found = fill_mask("a [MASK]", checkpoint, targets=[" ", "mat"])
+    assert found == fill_mask("a [MASK]", checkpoint, targets="mat")
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="expected at least one"):
+        fill_mask("a [MASK]", checkpoint, targets=[""])
+
+
+# ---- what is refused ----
 
 
 WRONG = {
@@ -103,13 +174,17 @@ WRONG = {
     "not text": ({"text": 7}, "text is int, expected str"),
     "one of several": ({"text": ["a [MASK]", "a cat"]}, r"no \[MASK\] in 'a cat'"),
     "too long": ({"text": "a " * 11 + "[MASK]"}, "14 tokens.* 12 positions"),
-    "the mask cut off": ({"text": "a " * 11 + "[MASK]", "truncation": True}, r"no \[MASK\]"),
+    "the mask cut off": (
+        {"text": "a " * 11 + "[MASK]", "truncation": True},
+        r"truncation to 12 tokens removed the \[MASK\] from 'a a ",
+    ),
+    "no mask to be cut off": ({"text": "a " * 12, "truncation": True}, r"no \[MASK\] in 'a a "),
     "top_k 0": ({"top_k": 0}, "top_k is 0, expected 1 to 16"),
     "top_k 17": ({"top_k": 17}, "top_k is 17, expected 1 to 16"),
     "top_k text": ({"top_k": "5"}, "top_k is '5'"),
     "top_k bool": ({"top_k": True}, "top_k is True"),
-    "unknown targets": ({"targets": ["cat", "Cat", "owl"]}, "not in .*: 'Cat', 'owl'"),
-    "no targets": ({"targets": []}, "targets is empty"),
+    "no text as a target": ({"targets": ["cat", 3]}, "a target is int, expected str"),
+    "no targets": ({"targets": []}, r"targets is \[\], expected at least one"),
 }
 
 
@@ -123,9 +198,29 @@ def test_no_texts_have_no_results(checkpoint):
     assert fill_mask([], checkpoint) == []
 
 
-def test_unknown_model_lists_what_is_shipped():
-    with pytest.raises(FileNotFoundError, match=r"nowhere.*convbert-tiny"):
-        fill_mask("a [MASK]", "nowhere")
+@pytest.mark.parametrize(
+    "name, folder",
+    [("bert-base-uncased", "bert-base-uncased"), ("google/mobilebert.2", "mobilebert.2")],
+)
+def test_an_unknown_model_lists_what_ships_and_how_to_fetch_another(name, folder):
+    files = "config.json vocab.txt model.safetensors"
+    command = f"`hf download {name} {files} --local-dir {folder}`"
+    with pytest.raises(FileNotFoundError, match=f"{name}.*convbert-tiny") as error:
+        fill_mask("a [MASK]", name)
+    assert command in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "a/b/c", "/nowhere", "a b", "a;b", "-x"])
+def test_what_can_be_no_name_is_not_said_to_be_fetched(name):
+    with pytest.raises(FileNotFoundError, match=r"convbert-tiny.*put config\.json, vocab") as error:
+        fill_mask("a [MASK]", name)
+    assert "hf download" not in str(error.value)
+
+
+def test_an_empty_path_is_not_the_current_directory(checkpoint, monkeypatch):
+    monkeypatch.chdir(checkpoint)
+    with pytest.raises(ValueError, match="the path of the checkpoint is empty"):
+        fill_mask("a [MASK]", "")
 
 
 @pytest.mark.parametrize("file", ["config.json", "vocab.txt", "model.safetensors"])

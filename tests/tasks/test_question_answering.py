@@ -111,12 +111,12 @@ def test_the_best_spans_are_those_of_a_loop(longest):
 WRONG = {
     "no question": (dict(question=""), "the question is empty"),
     "no context": (dict(context=" \n"), "the context is empty"),
-    "one of several": (dict(question=["a", ""], context=["a", "b"]), "question 1 is empty"),
+    "one of several": (dict(question=["a", ""], context=["a", "b"]), "question 2 of 2 is empty"),
     "nothing to read": (dict(context="\u200b"), "has no word in it"),
     "not text": (dict(question=3), "question is int, expected str"),
     "lists of two lengths": (
         dict(question=["a"], context=["a", "b"]),
-        "1 questions and 2 contexts",
+        "1 question and 2 contexts",
     ),
     "top_k": (dict(top_k=0), "top_k is 0, expected at least 1"),
     "max_answer_len": (dict(max_answer_len=0), "max_answer_len is 0, expected at least 1"),

@@ -123,7 +123,15 @@ def test_empty_lists_have_empty_results(directories, task):
     assert len(call(task, [], [], directories(task, "Bert"))) == 0
 
 
-@pytest.mark.parametrize("task", HEADS)
+# What a pipeline computes something for. The others need something to look at.
+TAKE_EMPTY_TEXTS = (
+    "text_classification",
+    "token_classification",
+    "feature_extraction",
+)
+
+
+@pytest.mark.parametrize("task", [task for task in HEADS if task not in TAKE_EMPTY_TEXTS])
 @pytest.mark.parametrize("text", ["", " \n\t"])
 def test_an_empty_text_is_refused(directories, task, text):
     if task == "fill_mask":
@@ -132,8 +140,46 @@ def test_an_empty_text_is_refused(directories, task, text):
         return
     with pytest.raises(ValueError, match=r"^the [a-z ]+ is empty$"):
         call(task, text, "a", directories(task, "Bert"))
-    with pytest.raises(ValueError, match=r"^[a-z ]+ 1 is empty$"):
+    with pytest.raises(ValueError, match=r"^[a-z ]+ 2 of 2 is empty$"):
         call(task, ["a", text], ["a", "a"], directories(task, "Bert"))
+
+
+@pytest.mark.parametrize("task", TAKE_EMPTY_TEXTS)
+@pytest.mark.parametrize("text", ["", " \n\t", "\u200b"])
+def test_a_batch_does_not_die_of_an_empty_text(directories, task, text):
+    model = directories(task, "Bert")
+    alone = [call(task, each, "", model) for each in ("the cat", text)]
+    assert_same(call(task, ["the cat", text], ["", ""], model), alone)
+    if task == "token_classification":
+        assert alone[1] == []
+
+
+def test_an_empty_text_has_the_vectors_of_its_special_tokens(directories):
+    directory = directories("feature_extraction", "Bert")
+    states = npbert.BertModel.from_pretrained(directory)([[2, 3]]).last_hidden_state
+    np.testing.assert_allclose(npbert.feature_extraction("", directory), states, rtol=1e-6)
+
+
+@pytest.mark.parametrize("task", HEADS)
+def test_a_token_beyond_the_model_is_refused_before_any_work(tmp_path, task, monkeypatch):
+    head, options = HEADS[task]
+    directory = make_checkpoint(tmp_path, "Bert", head, **options)
+    size = len((directory / "vocab.txt").read_text("utf-8").splitlines())
+    with (directory / "vocab.txt").open("a", encoding="utf-8") as file:
+        file.write("owl\n")
+    call(task, ["a cat"], ["the"], directory)
+    monkeypatch.setattr(npbert.BertModel, "encode", None)
+    monkeypatch.setattr(getattr(npbert, f"Bert{head}"), "encode", None)
+    message = rf"2 of 2.* has the token 'owl' with id {size}, .* rows for ids below {size}"
+    with pytest.raises(ValueError, match=message):
+        call(task, ["a cat", "the owl"], ["the", "a"], directory)
+
+
+@pytest.mark.parametrize("task", HEADS)
+def test_a_broken_config_is_reported_before_a_missing_vocabulary(tmp_path, task):
+    (tmp_path / "config.json").write_text('{"model_type": "bert", ')
+    with pytest.raises(ValueError, match=r"config\.json: not JSON at line 1"):
+        call(task, "a cat", "the", tmp_path)
 
 
 @pytest.mark.parametrize("task", HEADS)

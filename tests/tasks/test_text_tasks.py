@@ -111,8 +111,7 @@ CLASSIFICATION_WRONG = {
     "no text": ({"text": {"text_pair": "b"}}, "expected text and text_pair"),
     "three": ({"text": ("a", "b", "c")}, "the text is tuple, expected str, a pair"),
     "a pair as a list": ({"text": [["a", 3]]}, "the pair of the text is int, expected str"),
-    "an empty pair": ({"text": ("a", " ")}, "the pair of the text is empty"),
-    "number": ({"text": ["a", 3]}, "text 1 is int, expected str, a pair"),
+    "number": ({"text": ["a", 3]}, "text 2 of 2 is int, expected str, a pair"),
 }
 
 
@@ -192,8 +191,8 @@ def test_prompts_may_have_different_numbers_of_choices(chooser):
     [
         ("a", ["b"], r"the choices are \['b'\], expected at least two"),
         ("a", "bc", "the choices are 'bc', expected at least two texts"),
-        ("a", ["b", " "], "choice 1 is empty"),
-        ("a", ["b", 3], "choice 1 is int"),
+        ("a", ["b", " "], "choice 2 of 2 is empty"),
+        ("a", ["b", 3], "choice 2 of 2 is int"),
         (["a", "b"], [["c", "d"]], "expected a list of choices for each prompt"),
         (["a", "b"], 3, "expected a list of choices for each prompt"),
     ],

@@ -133,6 +133,17 @@ def test_a_long_text_is_cut_with_a_warning_unless_there_is_a_stride(tagger):
         assert before["end"] <= after["start"]
 
 
+def test_labels_that_the_model_cannot_give_are_refused(tagger):
+    message = "ignore_labels has 'PERSON', 'X', expected labels of the model: O, B-PER, I-PER"
+    with pytest.raises(ValueError, match=message):
+        token_classification("the cat", tagger, ignore_labels=["O", "PERSON", "MISC", "X"])
+    with pytest.raises(ValueError, match="ignore_labels is 'O', expected a list"):
+        token_classification("the cat", tagger, ignore_labels="O")
+    for strategy in ("none", "simple"):  # as a model calls it, and as a group is called
+        for label in ("B-PER", "PER", "X-Y-Z", "Y-Z"):
+            token_classification("the cat", tagger, strategy, [label])
+
+
 def test_windows_of_many_texts_do_not_mix(tagger):
     texts = ["the cat sat on a mat. " * 8, "a dog", "new york is not london, " * 9]
     alone = [token_classification(text, tagger, "first", [], 5) for text in texts]
@@ -230,6 +241,12 @@ def test_texts_in_a_list_are_mended_each(mender):
 @pytest.mark.parametrize("text", ["—", "?!", "\u200b a", "x" * 300])
 def test_a_text_without_words_that_the_model_knows(mender, text):
     assert restore(text, mender).lower().startswith(text[:1])
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_text_comes_back(mender, text):
+    assert restore(text, mender) == text
+    assert restore(["the cat", text], mender) == [restore("the cat", mender), text]
 
 
 def test_a_model_with_other_labels_is_refused(tagger):

@@ -1,0 +1,54 @@
+"""JSON of results: the shortest numbers that read back as the same float32, and no NaN."""
+
+import json
+import math
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npbert.commands.json_results import ERROR_LINE, error_line, line_of, shortest
+
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@given(FLOATS)
+def test_a_number_reads_back_and_no_shorter_one_does(number):
+    digits = json.dumps(shortest(number))
+    assert np.float32(digits) == np.float32(number)
+    count = len(Decimal(digits).normalize().as_tuple().digits)
+    assert count <= 9
+    if count > 1 and number:
+        for shorter in (f"{number:.{count - 2}e}",):
+            assert np.float32(shorter) != np.float32(number)
+
+
+@given(st.lists(FLOATS, min_size=1))
+def test_arrays_are_lists_of_such_numbers(numbers):
+    array = np.array(numbers, np.float32)
+    assert shortest(array) == [shortest(number) for number in numbers]
+    assert shortest(array[None, None]) == [[shortest(array)]]
+
+
+def test_what_is_no_number_stays():
+    result = [{"score": 0.1, "token": 3, "label": "0.1", "none": None}, (True, np.float32(0.1))]
+    assert shortest(result) == [
+        {"score": 0.1, "token": 3, "label": "0.1", "none": None},
+        [True, 0.1],
+    ]
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_what_json_cannot_say_is_refused(number):
+    for value in (number, np.float32(number), [{"score": number}], np.array([[0, number]])):
+        with pytest.raises(ValueError, match=f"the result has {number} for a number"):
+            shortest(value)
+
+
+def test_lines_of_results_and_of_errors_differ_in_how_they_begin():
+    assert json.loads(line_of({"text": "a"}, [1])) == {"text": "a", "result": [1]}
+    assert not line_of({"text": "a"}, 1).encode().startswith(ERROR_LINE)
+    assert json.loads(error_line(3, "é", "?")) == {"line": 3, "text": "é", "error": "?"}
+    assert error_line(3, "", "").encode().startswith(ERROR_LINE)
