@@ -56,8 +56,8 @@ def number(value: float | None) -> float | str | None:
 
 def finding_as_dict(finding: Finding) -> dict[str, Any]:
     return {
-        "mutation": finding.mutation.name,
-        "about": finding.mutation.about,
+        "mistake": finding.mistake.name,
+        "about": finding.mistake.about,
         "edits": [dict(file=f, old=old, new=new) for f, old, new in finding.differences],
         "complete": finding.complete,
         "explains": finding.explained,

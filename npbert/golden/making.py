@@ -335,7 +335,7 @@ class Maker:
                 for case in self.cases.values()
             ],
             "tensors": [self.tensor(name) for name in self.order],
-            "mutations": self.mutations(),
+            "mutations": self.mistakes(),
         }
 
     def files(self, own_weights: bool) -> dict[str, Arrays]:
@@ -357,20 +357,18 @@ class Maker:
             for name in self.order
         }
 
-    def mutations(self) -> list[dict[str, Any]]:
+    def mistakes(self) -> list[dict[str, Any]]:
         """Return for each classic mistake the first tensor that leaves its tolerance."""
         found = []
-        for mutation in applicable(self.model):
+        for mistake in applicable(self.model):
             first = {}
             for case in self.made:
-                with planted(mutation, self.model) as model:
+                with planted(mistake, self.model) as model:
                     trace = run_npbert(model, case.arrays).trace
                 # A mistake's line may give an array another first name.
                 wrong = {name: quantity.value for name, quantity in trace.by_name.items()}
                 first[case.name] = self.first_outside(case.name, wrong)
-            found.append(
-                {"name": mutation.name, "about": mutation.about, "first_divergence": first}
-            )
+            found.append({"name": mistake.name, "about": mistake.about, "first_divergence": first})
         return found
 
     def first_outside(self, case: str, run: Arrays) -> str | None:

@@ -96,7 +96,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Mutation:
+class Mistake:
     """A classic mistake, and for each case the first tensor that it moves out of its tolerance."""
 
     name: str
@@ -119,7 +119,7 @@ class Manifest:
     method: str
     cases: dict[str, Case]
     tensors: tuple[Tensor, ...]
-    mutations: tuple[Mutation, ...]
+    mistakes: tuple[Mistake, ...]
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def read_manifest(values: Any) -> Manifest:
         method=top.get("method", str),
         cases=cases,
         tensors=tuple(tensors.values()),
-        mutations=tuple(read_mutation(place, cases, tensors) for place in top.each("mutations")),
+        mistakes=tuple(read_mistake(place, cases, tensors) for place in top.each("mutations")),
     )
 
 
@@ -238,13 +238,13 @@ def read_tensor_case(place: Place) -> TensorCase:
     return TensorCase(place.list_of("shape", int), found)
 
 
-def read_mutation(place: Place, cases: Mapping[str, Case], tensors: Mapping[str, Any]) -> Mutation:
+def read_mistake(place: Place, cases: Mapping[str, Case], tensors: Mapping[str, Any]) -> Mistake:
     first = place.below("first_divergence")
     for name in first.values:
         tensor = first.get(name, str, None)
         if name not in cases or tensor not in (None, *tensors):
             first.fail(name, "a tensor of the kit, or null, for a case of the kit")
-    return Mutation(place.get("name", str), place.get("about", str), first.values)
+    return Mistake(place.get("name", str), place.get("about", str), first.values)
 
 
 def check_names(tensors: Mapping[str, Tensor]) -> None:

@@ -322,7 +322,7 @@ def diagnosis(report: Report) -> list[str]:
 
 
 def about_finding(finding: Finding) -> list[str]:
-    about = finding.mutation.about
+    about = finding.mistake.about
     if finding.complete:
         lines = [f"Your values match this model with {about}."]
     else:

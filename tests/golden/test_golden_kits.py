@@ -173,9 +173,9 @@ def test_the_float32_values_are_those_of_a_float32_run(directory):
 @each(SMALL)
 def test_every_classic_mistake_is_seen_in_some_case(directory):
     kit = read(directory)
-    assert len(kit.manifest.mutations) > 10
-    for mutation in kit.manifest.mutations:
-        assert any(mutation.first_divergence.values()), mutation.name
+    assert len(kit.manifest.mistakes) > 10
+    for mistake in kit.manifest.mistakes:
+        assert any(mistake.first_divergence.values()), mistake.name
 
 
 @each(KITS)

@@ -1,6 +1,6 @@
 """Plants a mistake in npbert's own forward pass, as an edit of the source that a reader sees.
 
-    with planted(mutation, model) as mistaken:
+    with planted(mistake, model) as mistaken:
         trace(mistaken, **inputs)
 
 The source of a function is edited, compiled under its own file name and line numbers, and replaces
@@ -48,7 +48,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Mutation:
+class Mistake:
     """A classic mistake: what it is, and the edit with which npbert makes it.
 
     about        the mistake in words, to follow "your values match this model with"
@@ -91,7 +91,7 @@ def _flat(text: str) -> str:
 
 
 @contextmanager
-def planted(mutation: Mutation, model: PreTrainedModel) -> Iterator[PreTrainedModel]:
+def planted(mistake: Mistake, model: PreTrainedModel) -> Iterator[PreTrainedModel]:
     """Let forward passes contain a mistake, and give the model to run them with.
 
     That is the model itself, or a copy with other parameters. The plain NumPy definitions run while
@@ -100,7 +100,7 @@ def planted(mutation: Mutation, model: PreTrainedModel) -> Iterator[PreTrainedMo
     """
     family = sys.modules[type(model).__module__]
     by_place: dict[str, list[Edit]] = {}
-    for edit in mutation.edits_for(model):
+    for edit in mistake.edits_for(model):
         by_place.setdefault(edit.place, []).append(edit)
     mistaken = [_mistaken(family, place, tuple(edits)) for place, edits in by_place.items()]
     undo: list[tuple[Any, str, Any]] = []
@@ -114,7 +114,7 @@ def planted(mutation: Mutation, model: PreTrainedModel) -> Iterator[PreTrainedMo
                 undo.append((each, name, right))
                 setattr(each, name, function)
         with backend.using("numpy"):
-            yield _with_parameters(model, mutation.parameters) if mutation.parameters else model
+            yield _with_parameters(model, mistake.parameters) if mistake.parameters else model
     finally:
         for holder, name, right in reversed(undo):
             setattr(holder, name, right)
