@@ -16,12 +16,11 @@ import numpy as np
 
 from npbert.checkpoints import safetensors
 from npbert.checkpoints.files import naming, short
-from npbert.golden.manifest import CASE_NAME, Case
+from npbert.golden.manifest import ARGUMENTS, CASE_NAME, Case
 from npbert.model.base import PreTrainedModel
 from npbert.model.heads import MultipleChoice
 from npbert.model.inputs import check_shape, flatten_choices, whole_numbers
 
-ARGUMENTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 CHOICES = 2  # of each question
 LONGEST = 64  # a model with more positions has the case `full` only where it is asked for by name
 

@@ -37,6 +37,7 @@ from npbert.golden.kit import (
 )
 from npbert.golden.manifest import DTYPES, FORMAT, FORMAT_VERSION, Case, Sampled, Tolerance
 from npbert.golden.mistakes.catalogue import applicable, planted
+from npbert.golden.mistakes.planting import edited
 from npbert.golden.passes import (
     Arrays,
     Pass,
@@ -47,6 +48,7 @@ from npbert.golden.passes import (
     with_rounded_parameters,
 )
 from npbert.golden.reference import Reference, require
+from npbert.golden.summing import ORDERS
 from npbert.golden.tolerances import LEAST, SAFETY, Measured, exact
 from npbert.model.base import PreTrainedModel
 from npbert.tracing.annotations import annotate, legend
@@ -60,9 +62,10 @@ METHOD = (
     "Outputs of modules and of the model are transformers' (PyTorch, float64, eager attention); "
     "all other values are npbert's in float64, after every module was found equal to transformers' "
     "to 1e-10 of its largest value. Tolerances bound the largest absolute error of a tensor. "
-    "They were measured against float64: in float32 from npbert's plain NumPy run, its compiled "
-    "run and torch; in float16 and bfloat16 from npbert with every quantity rounded as soon as it "
-    "is computed, and from torch in that dtype; in each dtype also from runs with every quantity "
+    "They were measured against float64: in float32 from npbert's plain NumPy run, from two more "
+    "in which all sums are taken term by term, forwards and backwards, from its compiled run, and "
+    "from torch; in float16 and bfloat16 from npbert with every quantity rounded as soon as it is "
+    "computed, and from torch in that dtype; in each dtype also from runs with every quantity "
     "moved at random by up to one epsilon, as another order of sums would. The largest error "
     "relative to the largest value, over all runs and cases, and for steps that only npbert has "
     f"also over the modules before and after, is taken {SAFETY:g} times, at least {LEAST:g} "
@@ -218,6 +221,9 @@ class Maker:
         yield "float32", run_npbert(self.model, inputs).values()
         for seed in range(MOVED):
             yield "float32", run_npbert(self.model, inputs, seed=seed).values()
+        for order in ORDERS:
+            with edited(order, self.model):
+                yield "float32", run_npbert(self.model, inputs).values()
         yield "float32", run_numba(self.model, inputs, ours.returned)
         yield "float32", from_reference(self.reference.run(inputs, "float32"), ours)
         for dtype, model in self.narrow.items():
@@ -335,7 +341,7 @@ class Maker:
                 for case in self.cases.values()
             ],
             "tensors": [self.tensor(name) for name in self.order],
-            "mutations": self.mistakes(),
+            "mistakes": self.mistakes(),
         }
 
     def files(self, own_weights: bool) -> dict[str, Arrays]:

@@ -20,6 +20,7 @@ FORMAT_VERSION = 1
 DTYPES = ("float32", "float16", "bfloat16")  # a tensor has a tolerance in each, or null
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 CASE_NAME = re.compile(r"[A-Za-z0-9_]+")
+ARGUMENTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 KINDS = ("input", "module", "intermediate", "output")
 
 
@@ -152,7 +153,7 @@ def read_manifest(values: Any) -> Manifest:
         method=top.get("method", str),
         cases=cases,
         tensors=tuple(tensors.values()),
-        mistakes=tuple(read_mistake(place, cases, tensors) for place in top.each("mutations")),
+        mistakes=tuple(read_mistake(place, cases, tensors) for place in top.each("mistakes")),
     )
 
 
@@ -167,13 +168,16 @@ def read_case(place: Place) -> Case:
     lengths = place.list_of("lengths", int)
     if lengths != tuple(map(sum, rows)):
         place.fail("lengths", f"how many are true in each row of real, {[*map(sum, rows)]}")
+    inputs = place.list_of("inputs", str)
+    if "input_ids" not in inputs or not set(inputs) <= set(ARGUMENTS):
+        place.fail("inputs", f"input_ids and perhaps {', '.join(ARGUMENTS[1:])}")
     undefined = place.list_of("undefined_rows", int)
     if not set(undefined) <= set(range(len(rows))):
         place.fail("undefined_rows", f"numbers of rows, below {len(rows)}")
     return Case(
         name=place.get("name", str),
         about=place.get("about", str),
-        inputs=place.list_of("inputs", str),
+        inputs=inputs,
         lengths=lengths,
         real=np.array(rows),
         undefined_rows=undefined,
@@ -182,6 +186,8 @@ def read_case(place: Place) -> Case:
 
 def read_tensor(place: Place, cases: Mapping[str, Case]) -> Tensor:
     axes = None if place.get("axes", list, None) is None else place.list_of("axes", str)
+    if place.get("line", int) < 1:
+        place.fail("line", "1 or more")
     if place.get("kind", str) not in KINDS:
         place.fail("kind", f"one of {', '.join(KINDS)}")
     sampled = None
@@ -192,7 +198,7 @@ def read_tensor(place: Place, cases: Mapping[str, Case]) -> Tensor:
             how.fail("step", "at least 1")
     parts = place.below("cases")
     if parts.values.keys() != cases.keys():
-        place.fail("cases", f"an entry for each of {', '.join(cases)}")
+        place.fail("cases", f"an entry for each of {short.repr([*cases])}")
     of_case = {name: read_tensor_case(parts.below(name)) for name in parts.values}
     for name, part in of_case.items():
         number = len(part.shape)
@@ -296,15 +302,21 @@ class Place:
 
     def list_of(self, name: str, kind: type) -> tuple[Any, ...]:
         values = self.get(name, list)
-        if not all(type(value) is kind for value in values):
-            self.fail(name, f"a list of {kind.__name__}")
+        for number, value in enumerate(values):
+            if type(value) is not kind:
+                self.fail_at(f"{name}[{number}]", value, kind)
         return tuple(values)
 
     def table(self, name: str, kind: type) -> dict[str, Any]:
         values = self.get(name, dict)
-        if not all(type(value) is kind for value in values.values()):
-            self.fail(name, f"an object whose values are {kind.__name__}")
+        for key, value in values.items():
+            if type(value) is not kind:
+                self.fail_at(f"{name}.{short.repr(key)[1:-1]}", value, kind)
         return values
+
+    def fail_at(self, name: str, value: Any, kind: type) -> NoReturn:
+        found = short.repr(value)
+        raise ValueError(f"{self.where}.{name} is {found}, expected {kind.__name__}")
 
     def below(self, name: str) -> Place:
         return Place(self.get(name, dict), f"{self.where}.{name}")

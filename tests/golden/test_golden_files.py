@@ -116,7 +116,7 @@ WRONG = {
         "axis is 9, expected an axis of",
     ),
     "a mistake that shows in no tensor": (
-        setting({"padded_end": "nowhere"}, "mutations", 0, "first_divergence"),
+        setting({"padded_end": "nowhere"}, "mistakes", 0, "first_divergence"),
         "a tensor of the kit, or null",
     ),
 }
