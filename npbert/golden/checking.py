@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from npbert.golden.comparing import Difference, compare
 from npbert.golden.diagnosis import Followed, diagnose
 from npbert.golden.following import follow
 from npbert.golden.given import read_given, sort_out
@@ -26,8 +27,10 @@ from npbert.golden.judging import (
     span_of,
     usable_arrays,
 )
-from npbert.golden.kit import Kit
+from npbert.golden.kit import MANIFEST, Kit
+from npbert.golden.manifest import Case, Tensor
 from npbert.golden.report import Blame, Report
+from npbert.tracing.quantities import Trace
 from npbert.tracing.recording import trace
 
 
@@ -51,7 +54,9 @@ def check_kit(
     with np.errstate(all="ignore"):  # a port may be wrong by any measure
         for port in ports.values():
             inputs: Any = kit.inputs(port.case.name)
-            sources = sources or inputs_in(kit, {q.name: q.inputs for q in trace(model, **inputs)})
+            own = trace(model, **inputs)
+            check_kit_itself(kit, port.case, own)
+            sources = sources or inputs_in(kit, {q.name: q.inputs for q in own})
             rows = {
                 tensor.name: judge_expected(kit, port, tensor, sources[tensor.name])
                 for tensor in kit.tensors
@@ -63,6 +68,37 @@ def check_kit(
         findings = diagnose(model, followed)
     by_case = {each.case.name: list(each.rows.values()) for each in followed}
     return Report(kit, by_case, blames(followed), findings, unknown, elsewhere)
+
+
+def check_kit_itself(kit: Kit, case: Case, own: Trace) -> None:
+    """Raise ValueError unless npbert's own float64 pass gives the values that a kit expects.
+
+    Otherwise a port would be blamed for damage to the kit: to its config, say, or its weights.
+    """
+    expected = kit.expected(case.name)
+    for tensor in kit.tensors:
+        part = tensor.cases[case.name]
+        tolerance = part.tolerance["float32"]
+        if tensor.name not in own.by_name or own[tensor.name].shape != part.shape:
+            problem = "npbert's own pass does not have it"
+        elif tolerance is None:
+            continue
+        else:
+            found = compare(tensor, case, own[tensor.name].value, expected[tensor.name])
+            numbers = [number for number in vars(tolerance).values() if number is not None]
+            if found.is_within(tolerance) and (min(numbers) > 0 or not is_computed(tensor, found)):
+                continue
+            problem = "npbert's own pass is not within its tolerances"
+        raise ValueError(
+            f"{kit.directory}: the kit is damaged or was made for another version of npbert "
+            f"({tensor.name}, case {case.name}: {problem}); nothing was judged. Its {MANIFEST}, "
+            "config and tolerances included, and its arrays belong together"
+        )
+
+
+def is_computed(tensor: Tensor, found: Difference) -> bool:
+    """Tell whether rounding can show in a tensor, so that a tolerance of 0 makes no sense."""
+    return tensor.kind != "input" and found.scale > 0
 
 
 def blames(followed: list[Followed]) -> list[Blame]:
