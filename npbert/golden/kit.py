@@ -3,13 +3,14 @@
     kit = Kit.read("weights/golden/convbert-model")
     kit.tensor("last_hidden_state").equation, kit.expected("short")["encoder.layer.0"]
 
-The directory holds manifest.json (manifest.schema.json describes it), weights.safetensors,
+The directory holds manifest.json, manifest.schema.json, which describes it, weights.safetensors,
 inputs.safetensors, expected.safetensors in float64 and expected_float32.safetensors. What an array
 is called in the last three is "<case>/<name>".
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -30,6 +31,7 @@ from npbert.model import params
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import PreTrainedConfig
 
+SCHEMA = "manifest.schema.json"
 MANIFEST, WEIGHTS, INPUTS = "manifest.json", "weights.safetensors", "inputs.safetensors"
 EXPECTED, EXPECTED_FLOAT32 = "expected.safetensors", "expected_float32.safetensors"
 
@@ -76,6 +78,7 @@ class Kit:
         kit.check_inputs()
         kit.check_expected(EXPECTED, "F64")
         kit.check_expected(EXPECTED_FLOAT32, "F32")
+        kit.check_files()
         return kit
 
     # ---- what is in it ----
@@ -158,6 +161,19 @@ class Kit:
             self.files[file] = safetensors.read(self.directory / file)
         return self.files[file]
 
+    def check_files(self) -> None:
+        """Raise ValueError unless every file of arrays is the one that the kit was made with."""
+        wanted = (INPUTS, EXPECTED, EXPECTED_FLOAT32, self.manifest.weights)
+        for name in wanted:
+            said = self.manifest.files.get(name, "missing")
+            found = digest(self.directory / PurePosixPath(name))
+            if found != said:
+                raise ValueError(
+                    f"{self.directory / PurePosixPath(name)}: its SHA-256 is {found}, but files of "
+                    f"{MANIFEST} has {short.repr(said)}: the file or the manifest is damaged, or "
+                    "they do not belong together"
+                )
+
     def check_inputs(self) -> None:
         """Raise ValueError unless inputs.safetensors holds what the cases are called with."""
         path = self.directory / INPUTS
@@ -188,6 +204,11 @@ class Kit:
                     given = f"{found[name].dtype} {list(found[name].shape)}"
                     wanted = f"expected {dtype} {short.repr(list(shape))} as {MANIFEST} says"
                     raise ValueError(f"{path}: {name} is {given}, {wanted}")
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def model_class(architecture: str) -> type[PreTrainedModel]:
@@ -248,6 +269,11 @@ def write_kit(
     try:
         for name, arrays in files.items():
             safetensors.write(new / name, arrays)
+        digests = {name: digest(new / name) for name in files}
+        if (weights := values.get("weights", WEIGHTS)) != WEIGHTS:  # those of a checkpoint
+            digests[weights] = digest(directory / PurePosixPath(weights))
+        values = {**values, "files": digests}
+        shutil.copyfile(Path(__file__).with_name(SCHEMA), new / SCHEMA)
         with atomic_write(new / MANIFEST) as file:
             file.write("".join(lines(values)).encode())
         if directory.exists():

@@ -13,13 +13,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import npbert
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import modern_names
 from npbert.checkpoints.files import naming
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.golden import cases as case_files
@@ -29,6 +31,7 @@ from npbert.golden.kit import (
     EXPECTED,
     EXPECTED_FLOAT32,
     INPUTS,
+    SCHEMA,
     WEIGHTS,
     Kit,
     check_target,
@@ -38,6 +41,7 @@ from npbert.golden.kit import (
 from npbert.golden.manifest import DTYPES, FORMAT, FORMAT_VERSION, Case, Sampled, Tolerance
 from npbert.golden.mistakes.catalogue import applicable, planted
 from npbert.golden.mistakes.planting import edited
+from npbert.golden.parameters import described
 from npbert.golden.passes import (
     Arrays,
     Pass,
@@ -50,10 +54,13 @@ from npbert.golden.passes import (
 from npbert.golden.reference import Reference, require
 from npbert.golden.summing import ORDERS
 from npbert.golden.tolerances import LEAST, SAFETY, Measured, exact
+from npbert.model import params
 from npbert.model.base import PreTrainedModel
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 from npbert.tracing.annotations import annotate, legend
 from npbert.tracing.recording import Quantity, Trace
 
+DOCUMENTATION = "weights/golden/README.md"
 GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
 
 MOVED = 3  # runs in each dtype with every quantity moved a little
@@ -91,6 +98,8 @@ def make_kit(
     weights: Path | None = None,
     keep: Callable[[str, str], bool] | None = None,
     sample_step: int | None = None,
+    tokenizer: BertTokenizer | None = None,
+    texts: Mapping[str, Sequence[Any]] | None = None,
 ) -> Kit:
     """Make the golden kit of a model, a checkpoint directory or a shipped name; return it, read.
 
@@ -100,6 +109,8 @@ def make_kit(
     weights      a safetensors file to point to, instead of a copy in the kit
     keep         tells by name and kind whether the kit holds a quantity; all of them otherwise
     sample_step  keep only every `sample_step`-th entry along the longest axis of floats
+    tokenizer    tells the tokens of every row; that of the checkpoint, where it has a vocabulary
+    texts        {case: a text, or a pair of texts, for each row}, for the manifest to quote
     The kit is moved to its place when it is complete; an older one is replaced. Raises
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
     reference differ; ImportError where the reference is not installed.
@@ -108,6 +119,8 @@ def make_kit(
     check_target(directory)
     require()
     source = about_of(model)
+    if tokenizer is None and isinstance(model, (str, Path)):
+        tokenizer = tokenizer_of(model)
     model = settled(load(model) if isinstance(model, (str, Path)) else model)
     if isinstance(inputs, Mapping):
         made = case_files.given_cases(inputs, model, cases)
@@ -115,11 +128,14 @@ def make_kit(
         made = case_files.read_cases(inputs, model, cases)
     else:
         made = case_files.made_cases(model, cases)
-    maker = Maker(model, made, keep, sample_step)
+    texts = texts or {}
+    made = [dataclasses.replace(case, texts=as_texts(texts.get(case.name))) for case in made]
+    maker = Maker(model, made, keep, sample_step, tokenizer)
     about = about or f"{type(model).__name__}, {source}."
     values = maker.manifest(name or directory.resolve().name, about)
     if weights is not None:
         values["weights"] = Path(os.path.relpath(weights, directory)).as_posix()
+        values["parameters"] = described(model, stored_dtypes(weights, model))
     write_kit(directory, values, maker.files(own_weights=weights is None))
     return Kit.read(directory)
 
@@ -141,6 +157,25 @@ def load(source: str | Path) -> PreTrainedModel:
     with naming(directory / "config.json"):
         chosen = model_class(str(names[0]))
     return chosen.from_pretrained(directory)
+
+
+def tokenizer_of(source: str | Path) -> BertTokenizer | None:
+    """Return the tokenizer of a checkpoint, None where it has no vocabulary."""
+    try:
+        return npbert.AutoTokenizer.from_pretrained(checkpoint_directory(source))
+    except FileNotFoundError:
+        return None
+
+
+def as_texts(texts: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if texts is None else tuple(t if isinstance(t, str) else [*t] for t in texts)
+
+
+def stored_dtypes(weights: Path, model: PreTrainedModel) -> dict[str, str]:
+    """Return how a file stores each parameter, by the name of it that the model has."""
+    stored: Any = {name: info.dtype for name, info in safetensors.header(weights).tensors.items()}
+    shapes = type(model).parameter_shapes(model.config)
+    return params.fit_prefix(modern_names(stored), shapes, model.base_model_prefix)
 
 
 def settled(model: PreTrainedModel) -> PreTrainedModel:
@@ -173,13 +208,14 @@ class Maker:
         made: list[CaseInputs],
         keep: Callable[[str, str], bool] | None = None,
         sample_step: int | None = None,
+        tokenizer: BertTokenizer | None = None,
     ):
         self.model = model
         self.precise = rebuilt(model, model.config, np.float64)
         self.narrow = {d: with_rounded_parameters(model, d) for d in ("float16", "bfloat16")}
         self.reference = Reference(model)
         self.made = made
-        self.cases: dict[str, Case] = {case.name: case.described() for case in made}
+        self.cases: dict[str, Case] = {case.name: case.described(tokenizer) for case in made}
         self.sample_step = sample_step
         self.measured = Measured()
         self.facts: dict[str, dict[str, Any]] = {}  # what the manifest says of each quantity
@@ -321,10 +357,12 @@ class Maker:
         config = model.config.to_dict()
         config["architectures"] = [type(model).__name__]
         return {
+            "$schema": SCHEMA,
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "name": name,
             "about": about,
+            "documentation": DOCUMENTATION,
             "versions": {
                 "npbert": npbert.__version__,
                 "numpy": np.__version__,
@@ -334,6 +372,8 @@ class Maker:
             "architecture": type(model).__name__,
             "config": json.loads(json.dumps(config)),  # keys as text, as they will be read
             "weights": WEIGHTS,
+            "files": {},  # the digests are known when they are written
+            "parameters": described(model, dict.fromkeys(model.state_dict(), "F32")),
             "axes": legend(model),
             "method": METHOD,
             "cases": [

@@ -86,6 +86,8 @@ class Case:
     lengths         real tokens of each row
     real            [B, T]: which positions hold real tokens
     undefined_rows  rows of padding only: what depends on the mask is not compared there
+    texts           a text, or a list of two, for each row; None for random ids
+    tokens          of each row, None without a vocabulary
     """
 
     name: str
@@ -94,6 +96,23 @@ class Case:
     lengths: tuple[int, ...]
     real: np.ndarray
     undefined_rows: tuple[int, ...] = ()
+    texts: tuple[Any, ...] | None = None
+    tokens: tuple[tuple[str | None, ...], ...] | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter: what its axes are, how it is applied, and how the file of weights stores it.
+
+    same_as   the parameter that it is, stored under that name alone; the rest is empty then
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    axes: tuple[str, ...] = ()
+    orientation: str = ""
+    dtype: str = ""
+    same_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +140,9 @@ class Manifest:
     cases: dict[str, Case]
     tensors: tuple[Tensor, ...]
     mistakes: tuple[Mistake, ...]
+    documentation: str = ""
+    files: dict[str, str] = field(default_factory=dict)  # sha256 by path
+    parameters: tuple[Parameter, ...] = ()
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -154,6 +176,9 @@ def read_manifest(values: Any) -> Manifest:
         cases=cases,
         tensors=tuple(tensors.values()),
         mistakes=tuple(read_mistake(place, cases, tensors) for place in top.each("mistakes")),
+        documentation=top.get("documentation", str),
+        files=top.table("files", str),
+        parameters=tuple(read_parameter(place) for place in top.each("parameters")),
     )
 
 
@@ -181,7 +206,41 @@ def read_case(place: Place) -> Case:
         lengths=lengths,
         real=np.array(rows),
         undefined_rows=undefined,
+        texts=read_texts(place, len(rows)),
+        tokens=read_tokens(place, rows),
     )
+
+
+def read_texts(place: Place, count: int) -> tuple[Any, ...] | None:
+    texts = place.get("texts", list, None)
+    if texts is None:
+        return None
+    for text in texts:
+        parts = text if type(text) is list else [text]
+        if len(texts) != count or not all(type(part) is str for part in parts):
+            place.fail("texts", f"a text or a list of texts for each of {count} rows")
+    return tuple(texts)
+
+
+def read_tokens(place: Place, rows: list[list[bool]]) -> tuple[tuple[str | None, ...], ...] | None:
+    tokens = place.get("tokens", list, None)
+    if tokens is None:
+        return None
+    for row in tokens:
+        known = type(row) is list and all(t is None or type(t) is str for t in row)
+        if len(tokens) != len(rows) or not known or len(row) != len(rows[0]):
+            place.fail("tokens", f"{len(rows[0])} tokens for each of {len(rows)} rows")
+    return tuple(tuple(row) for row in tokens)
+
+
+def read_parameter(place: Place) -> Parameter:
+    if "same_as" in place.values:
+        return Parameter(place.get("name", str), same_as=place.get("same_as", str))
+    shape, axes = place.list_of("shape", int), place.list_of("axes", str)
+    if len(shape) != len(axes):
+        place.fail("axes", f"a name for each axis of {short.repr(list(shape))}")
+    orientation, dtype = place.get("orientation", str), place.get("dtype", str)
+    return Parameter(place.get("name", str), shape, axes, orientation, dtype)
 
 
 def read_tensor(place: Place, cases: Mapping[str, Case]) -> Tensor:
