@@ -10,7 +10,8 @@ this step from the port's own earlier values, so that a mistake is found where i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -38,16 +39,24 @@ def check_kit(
     kit: Kit | str | os.PathLike[str],
     given: Mapping[str, Any] | str | os.PathLike[str],
     case: str | None = None,
+    strict: bool = False,
+    require: Sequence[str] = (),
 ) -> Report:
     """Check a port's arrays against a kit, and say which of the classic mistakes they show.
 
-    given: a .safetensors file, or arrays by name: "<case>/<name>", or the bare name where `case`
-    says for which one or the kit has but one. Any of them may be missing.
-    Raises ValueError if none of them is a tensor of the kit, and for a damaged kit or file.
+    given    a .safetensors or .npz file, a folder of .npy files, or arrays by name:
+             "<case>/<name>", or the bare name where `case` says for which one or the kit has but
+             one. Any of them may be missing, but
+    require  patterns of names, such as "encoder.layer.*.output.LayerNorm" or "short/*": these must
+             be given, in every case, or the check fails
+    strict   fail as well where any tensor was not given, or any array is none of the kit's
+    Raises ValueError if none of them is a tensor of the kit, for a pattern that no tensor has, and
+    for a damaged kit or file.
     """
     kit = kit if isinstance(kit, Kit) else Kit.read(kit)
     arrays, dtypes = read_given(given)
     ports, unknown, elsewhere = sort_out(kit, arrays, dtypes, case)
+    wanted = required(kit, [case] if case else [*kit.cases], ["*"] if strict else require)
     model = kit.model()
     followed: list[Followed] = []
     sources: dict[str, tuple[str, ...]] = {}
@@ -67,7 +76,35 @@ def check_kit(
             followed.append(Followed(port.case, inputs, usable, rows))
         findings = diagnose(model, followed)
     by_case = {each.case.name: list(each.rows.values()) for each in followed}
-    return Report(kit, by_case, blames(followed), findings, unknown, elsewhere)
+    missing = {
+        name: [tensor for tensor in tensors if tensor not in given_names(by_case.get(name, []))]
+        for name, tensors in wanted.items()
+    }
+    missing = {name: tensors for name, tensors in missing.items() if tensors}
+    return Report(kit, by_case, blames(followed), findings, unknown, elsewhere, missing, strict)
+
+
+def required(kit: Kit, cases: Sequence[str], patterns: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each case the tensors that must be given; raise ValueError for a vain pattern."""
+    found: dict[str, list[str]] = {case: [] for case in cases}
+    for pattern in patterns:
+        of_pattern = [
+            (case, tensor.name)
+            for case in cases
+            for tensor in kit.tensors
+            if case in tensor.cases
+            for name in (tensor.name, *tensor.aliases)
+            if fnmatchcase(name, pattern) or fnmatchcase(f"{case}/{name}", pattern)
+        ]
+        if not of_pattern:
+            raise ValueError(f"no tensor of the kit {kit.name} has a name like {pattern!r}")
+        for case, name in of_pattern:
+            found[case] += [name] if name not in found[case] else []
+    return found
+
+
+def given_names(rows: Sequence[Row]) -> set[str]:
+    return {row.name for row in rows if row.given}
 
 
 def check_kit_itself(kit: Kit, case: Case, own: Trace) -> None:

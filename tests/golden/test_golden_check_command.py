@@ -36,7 +36,7 @@ def test_arrays_of_other_cases_are_left_out():
         ({WIDE: 0.0}, None, "write '<case>/<name>', or choose one .* of plain, padded"),
         ({f"plain/{WIDE}": 0.0}, "padded", "none of the 1 arrays is of case 'padded'"),
         ({f"plain/{WIDE}": 0.0}, "long", "no case 'long', it has plain, padded"),
-        ({"encoder.layer.0.wides": 0.0}, "plain", f"the nearest to it is '{WIDE}'"),
+        ({"encoder.layer.0.wides": 0.0}, "plain", f"is the first, the nearest name is {WIDE} "),
     ],
 )
 def test_nothing_to_judge(given, case, message):

@@ -1,5 +1,6 @@
 """weights/golden/README.md: its code runs as it stands, and what it says of the kits is true."""
 
+import argparse
 import array
 import json
 import re
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from npbert.checkpoints import safetensors
+from npbert.commands.golden import add_check
 from npbert.golden import Kit
 from npbert.golden import parameters as kinds
 
@@ -38,6 +40,16 @@ def test_the_code_runs_as_it_stands(monkeypatch, capsys, tmp_path):
     header = json.dumps({"a": dict(dtype="BF16", shape=[2], data_offsets=[0, 4])}).encode()
     (tmp_path / "half").write_bytes(len(header).to_bytes(8, "little") + header + halves)
     assert names["read_safetensors"](tmp_path / "half")["a"] == ("BF16", [2], [1.5, -2.0])
+
+
+def test_every_option_of_the_check_is_explained():
+    parser = argparse.ArgumentParser()
+    add_check(parser.add_subparsers())
+    (subparsers,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    options = [o for a in subparsers.choices["check"]._actions for o in a.option_strings]
+    for option in {*options} - {"-h", "--help"}:
+        assert f"| `{option}" in README, option
+    assert {*re.findall(r"\| `(--[a-z]+)", README)} <= {*options}
 
 
 # ---- what the manifest says of parameters ------------------------------------------------------
