@@ -25,9 +25,13 @@ def linear(x, p):  # [..., I] -> [..., O]
 
 @operation()  # its twin: npbert/compiled/ops.py
 def layer_norm(x, p, eps):  # [..., D] -> [..., D]
-    """Give every vector mean 0 and variance 1, then scale and shift (Ba et al. 2016, eq. 4)."""
+    """Give every vector mean 0 and variance 1, then scale and shift (Ba et al. 2016, eq. 4).
+
+    NaN where the variance overflows, as the reference gives.
+    """
     centred = x - x.mean(axis=-1, keepdims=True)  # [..., D]
     variance = (centred * centred).mean(axis=-1, keepdims=True)  # [..., 1]: by D, not by D - 1
+    variance[np.isinf(variance)] = np.nan  # too large for the dtype: x / inf would hide it as 0
     return centred / np.sqrt(variance + eps) * p.weight + p.bias
 
 

@@ -163,12 +163,15 @@ def make_trained_kit(name: str, directory: Path = OUT) -> Any:
     checkpoint = HERE / name
     model = load(checkpoint)
     tokenizer = npbert.AutoTokenizer.from_pretrained(checkpoint)
-    encoded = tokenizer(["Rain falls.", "Yes."], padding=True, return_tensors="np")
+    texts = ["Rain falls.", "Yes."]
+    encoded = tokenizer(texts, padding=True, return_tensors="np")
     ids, mask = encoded["input_ids"][1:], encoded["attention_mask"][1:]
     arrays = {"input_ids": ids, "attention_mask": mask}
     if name.endswith("choice"):
         arrays = {"input_ids": encoded["input_ids"], "attention_mask": encoded["attention_mask"]}
         arrays = {argument: array[None] for argument, array in arrays.items()}
+    else:
+        texts = texts[1:]
     return make_kit(
         model,
         directory / name,
@@ -178,6 +181,8 @@ def make_trained_kit(name: str, directory: Path = OUT) -> Any:
         weights=checkpoint / "model.safetensors",
         keep=is_kept_of(model.config.num_hidden_layers),
         sample_step=STEP,
+        tokenizer=tokenizer,
+        texts={"padded_text": texts},
     )
 
 

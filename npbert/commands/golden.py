@@ -83,27 +83,61 @@ def add_check(commands: Any) -> None:
         "port's own values before it. So a mistake is found where it is made; the classic ones\n"
         "are named.\n"
         "Names are CASE/NAME, or NAME for a kit of one case; any of them may be missing.\n"
-        "The exit status is 0 where all is right, 1 where it is not, 2 for an error.",
-        "  npbert golden check weights/golden/bert-model mine.safetensors",
+        "The exit status is 0 where all is right, 1 where something is wrong or required and\n"
+        "missing, 2 where nothing could be judged: a file that cannot be read, a damaged kit,\n"
+        "no name that the kit knows.",
+        "  npbert golden check weights/golden/bert-model mine.safetensors\n"
+        "  npbert golden check weights/golden/bert-model mine.npz --require 'short/*' --missing",
     )
     command.add_argument("kit", metavar="KIT", type=path, help="the directory of a golden kit")
     command.add_argument(
-        "mine", metavar="MINE", type=file_path, help="a .safetensors file with a port's arrays"
+        "mine",
+        metavar="MINE",
+        type=path,
+        help="a port's arrays: a .safetensors or .npz file, or a folder of CASE/NAME.npy files",
     )
     command.add_argument("--case", metavar="NAME", help="only this case; NAMEs may then be bare")
     command.add_argument(
         "--all", action="store_true", help="show every tensor, not only those around a mistake"
     )
-    command.add_argument("--json", action="store_true", help="print JSON")
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="fail as well for tensors that were not given, and for names that the kit lacks",
+    )
+    command.add_argument(
+        "--require",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="fail where a tensor with such a name was not given, in any case: "
+        "'encoder.layer.*', 'short/*'; may be repeated",
+    )
+    command.add_argument(
+        "--missing", action="store_true", help="list the names that were not given, case by case"
+    )
+    output = command.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print JSON")
+    output.add_argument(
+        "--github", action="store_true", help="print annotations for a workflow of GitHub as well"
+    )
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Print the report of a check and return the exit status."""
     from npbert.golden import check_kit
 
-    report = check_kit(arguments.kit, arguments.mine, arguments.case)
+    report = check_kit(
+        arguments.kit, arguments.mine, arguments.case, arguments.strict, arguments.require
+    )
+    not_given = report.not_given() if arguments.missing else {}
     if arguments.json:
-        print(json.dumps(report.as_dict(), indent=2))
+        values = report.as_dict()
+        print(json.dumps({**values, "not_given": not_given} if not_given else values, indent=2))
     else:
         print(report.render(arguments.all))
+        for case, names in not_given.items():
+            print(f"Not given in case {case}:", *(names or ["nothing"]), sep="\n  ")
+    if arguments.github:
+        print(*report.annotations(), sep="\n")
     return 0 if report.passed else NOT_RIGHT

@@ -38,6 +38,9 @@ def layer_norm_loops(part, parts, out, x, weight, bias, eps):
         squares = zero
         for d in range(D):
             squares += (row[d] - mean) * (row[d] - mean)
-        deviation = math.sqrt(squares / out.dtype.type(D) + out.dtype.type(eps))
+        variance = squares / out.dtype.type(D)
+        if math.isinf(variance):
+            variance = out.dtype.type(np.nan)
+        deviation = math.sqrt(variance + out.dtype.type(eps))
         for d in range(D):
             result[d] = (row[d] - mean) / deviation * weight[d] + bias[d]

@@ -23,7 +23,7 @@ def row_as_dict(row: Row) -> dict[str, Any]:
         "verdict": row.verdict,
         "problem": row.problem or None,
         "remark": row.remark or None,
-        "axes_in_order": None if row.turn is None else list(row.turn),
+        "axes_in_order": None if row.layout is None else list(row.layout.turn),
         "expected": verdict_as_dict(row.expected, row.tolerance, "expected", row.expected_right),
         "local": verdict_as_dict(row.local, row.local_tolerance, "local", row.local_right),
         "not_judged_because_of": row.unjudged or None,
@@ -56,8 +56,8 @@ def number(value: float | None) -> float | str | None:
 
 def finding_as_dict(finding: Finding) -> dict[str, Any]:
     return {
-        "mutation": finding.mutation.name,
-        "about": finding.mutation.about,
+        "mistake": finding.mistake.name,
+        "about": finding.mistake.about,
         "edits": [dict(file=f, old=old, new=new) for f, old, new in finding.differences],
         "complete": finding.complete,
         "explains": finding.explained,

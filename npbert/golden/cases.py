@@ -16,33 +16,42 @@ import numpy as np
 
 from npbert.checkpoints import safetensors
 from npbert.checkpoints.files import naming, short
-from npbert.golden.manifest import CASE_NAME, Case
+from npbert.golden.manifest import ARGUMENTS, CASE_NAME, Case
 from npbert.model.base import PreTrainedModel
 from npbert.model.heads import MultipleChoice
 from npbert.model.inputs import check_shape, flatten_choices, whole_numbers
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
-ARGUMENTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 CHOICES = 2  # of each question
 LONGEST = 64  # a model with more positions has the case `full` only where it is asked for by name
 
 
 @dataclass(frozen=True)
 class CaseInputs:
-    """A case before it is run: its name, what it is there for, and the arguments of the call."""
+    """A case before it is run: its name, what it is there for, and the arguments of the call.
+
+    texts: what each row was made from, if it was made from a text.
+    """
 
     name: str
     about: str
     arrays: dict[str, np.ndarray]
+    texts: tuple[Any, ...] | None = None
 
-    def described(self) -> Case:
-        """Return what the manifest says about the case."""
+    def described(self, tokenizer: BertTokenizer | None = None) -> Case:
+        """Return what the manifest says about the case; a tokenizer knows the tokens."""
         mask = self.arrays.get("attention_mask")
         ids = self.arrays["input_ids"]
         real = np.ones(ids.shape, bool) if mask is None else mask != 0
         real = real.reshape(-1, ids.shape[-1])  # the choices are rows like others
         lengths = tuple(int(n) for n in real.sum(axis=1))
         undefined = tuple(row for row, length in enumerate(lengths) if length == 0)
-        return Case(self.name, self.about, tuple(self.arrays), lengths, real, undefined)
+        tokens = None
+        if tokenizer is not None:
+            rows = ids.reshape(real.shape).tolist()
+            tokens = tuple(tuple(tokenizer.convert_ids_to_tokens(row)) for row in rows)
+        inputs = tuple(self.arrays)
+        return Case(self.name, self.about, inputs, lengths, real, undefined, self.texts, tokens)
 
 
 # ---- made here -----------------------------------------------------------------------------

@@ -10,11 +10,13 @@ this step from the port's own earlier values, so that a mistake is found where i
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
+from npbert.golden.comparing import Difference, compare
 from npbert.golden.diagnosis import Followed, diagnose
 from npbert.golden.following import follow
 from npbert.golden.given import read_given, sort_out
@@ -26,8 +28,10 @@ from npbert.golden.judging import (
     span_of,
     usable_arrays,
 )
-from npbert.golden.kit import Kit
+from npbert.golden.kit import MANIFEST, Kit
+from npbert.golden.manifest import Case, Tensor
 from npbert.golden.report import Blame, Report
+from npbert.tracing.quantities import Trace
 from npbert.tracing.recording import trace
 
 
@@ -35,23 +39,33 @@ def check_kit(
     kit: Kit | str | os.PathLike[str],
     given: Mapping[str, Any] | str | os.PathLike[str],
     case: str | None = None,
+    strict: bool = False,
+    require: Sequence[str] = (),
 ) -> Report:
     """Check a port's arrays against a kit, and say which of the classic mistakes they show.
 
-    given: a .safetensors file, or arrays by name: "<case>/<name>", or the bare name where `case`
-    says for which one or the kit has but one. Any of them may be missing.
-    Raises ValueError if none of them is a tensor of the kit, and for a damaged kit or file.
+    given    a .safetensors or .npz file, a folder of .npy files, or arrays by name:
+             "<case>/<name>", or the bare name where `case` says for which one or the kit has but
+             one. Any of them may be missing, but
+    require  patterns of names, such as "encoder.layer.*.output.LayerNorm" or "short/*": these must
+             be given, in every case, or the check fails
+    strict   fail as well where any tensor was not given, or any array is none of the kit's
+    Raises ValueError if none of them is a tensor of the kit, for a pattern that no tensor has, and
+    for a damaged kit or file.
     """
     kit = kit if isinstance(kit, Kit) else Kit.read(kit)
     arrays, dtypes = read_given(given)
     ports, unknown, elsewhere = sort_out(kit, arrays, dtypes, case)
+    wanted = required(kit, [case] if case else [*kit.cases], ["*"] if strict else require)
     model = kit.model()
     followed: list[Followed] = []
     sources: dict[str, tuple[str, ...]] = {}
     with np.errstate(all="ignore"):  # a port may be wrong by any measure
         for port in ports.values():
             inputs: Any = kit.inputs(port.case.name)
-            sources = sources or inputs_in(kit, {q.name: q.inputs for q in trace(model, **inputs)})
+            own = trace(model, **inputs)
+            check_kit_itself(kit, port.case, own)
+            sources = sources or inputs_in(kit, {q.name: q.inputs for q in own})
             rows = {
                 tensor.name: judge_expected(kit, port, tensor, sources[tensor.name])
                 for tensor in kit.tensors
@@ -62,7 +76,66 @@ def check_kit(
             followed.append(Followed(port.case, inputs, usable, rows))
         findings = diagnose(model, followed)
     by_case = {each.case.name: list(each.rows.values()) for each in followed}
-    return Report(kit, by_case, blames(followed), findings, unknown, elsewhere)
+    missing = {
+        name: [tensor for tensor in tensors if tensor not in given_names(by_case.get(name, []))]
+        for name, tensors in wanted.items()
+    }
+    missing = {name: tensors for name, tensors in missing.items() if tensors}
+    return Report(kit, by_case, blames(followed), findings, unknown, elsewhere, missing, strict)
+
+
+def required(kit: Kit, cases: Sequence[str], patterns: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each case the tensors that must be given; raise ValueError for a vain pattern."""
+    found: dict[str, list[str]] = {case: [] for case in cases}
+    for pattern in patterns:
+        of_pattern = [
+            (case, tensor.name)
+            for case in cases
+            for tensor in kit.tensors
+            if case in tensor.cases
+            for name in (tensor.name, *tensor.aliases)
+            if fnmatchcase(name, pattern) or fnmatchcase(f"{case}/{name}", pattern)
+        ]
+        if not of_pattern:
+            raise ValueError(f"no tensor of the kit {kit.name} has a name like {pattern!r}")
+        for case, name in of_pattern:
+            found[case] += [name] if name not in found[case] else []
+    return found
+
+
+def given_names(rows: Sequence[Row]) -> set[str]:
+    return {row.name for row in rows if row.given}
+
+
+def check_kit_itself(kit: Kit, case: Case, own: Trace) -> None:
+    """Raise ValueError unless npbert's own float64 pass gives the values that a kit expects.
+
+    Otherwise a port would be blamed for damage to the kit: to its config, say, or its weights.
+    """
+    expected = kit.expected(case.name)
+    for tensor in kit.tensors:
+        part = tensor.cases[case.name]
+        tolerance = part.tolerance["float32"]
+        if tensor.name not in own.by_name or own[tensor.name].shape != part.shape:
+            problem = "npbert's own pass does not have it"
+        elif tolerance is None:
+            continue
+        else:
+            found = compare(tensor, case, own[tensor.name].value, expected[tensor.name])
+            numbers = [number for number in vars(tolerance).values() if number is not None]
+            if found.is_within(tolerance) and (min(numbers) > 0 or not is_computed(tensor, found)):
+                continue
+            problem = "npbert's own pass is not within its tolerances"
+        raise ValueError(
+            f"{kit.directory}: the kit is damaged or was made for another version of npbert "
+            f"({tensor.name}, case {case.name}: {problem}); nothing was judged. Its {MANIFEST}, "
+            "config and tolerances included, and its arrays belong together"
+        )
+
+
+def is_computed(tensor: Tensor, found: Difference) -> bool:
+    """Tell whether rounding can show in a tensor, so that a tolerance of 0 makes no sense."""
+    return tensor.kind != "input" and found.scale > 0
 
 
 def blames(followed: list[Followed]) -> list[Blame]:

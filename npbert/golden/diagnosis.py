@@ -15,7 +15,7 @@ import numpy as np
 from npbert.golden.following import follow
 from npbert.golden.judging import Row, local_outcomes
 from npbert.golden.manifest import Case
-from npbert.golden.mistakes.catalogue import Mutation, applicable, planted
+from npbert.golden.mistakes.catalogue import Mistake, applicable, planted
 from npbert.model.base import PreTrainedModel
 
 
@@ -37,14 +37,14 @@ class Followed:
 class Finding:
     """A mistake that reproduces the port's values.
 
-    mutation    what it is              differences  the edits: file, old text, new text
+    mistake    what it is              differences  the edits: file, old text, new text
     explained   the wrong tensors that are right with it
     complete    whether nothing is wrong any more with it
     parts       the parts of the model in which the port makes it ("encoder.layer.1", ...)
     elsewhere   those in which the port does not, though the mistake could be made there
     """
 
-    mutation: Mutation
+    mistake: Mistake
     differences: list[tuple[str, str, str]]
     explained: list[str]
     complete: bool
@@ -61,8 +61,8 @@ def diagnose(model: PreTrainedModel, followed: list[Followed]) -> list[Finding]:
     # First the cases that rule out most.
     followed = sorted(followed, key=lambda each: -len(each.wrong()))
     found = []
-    for mutation in applicable(model):
-        after = verdicts_with(mutation, model, followed, wrong)
+    for mistake in applicable(model):
+        after = verdicts_with(mistake, model, followed, wrong)
         if after is None:
             continue
         explained, still, new, unjudged = after
@@ -74,8 +74,8 @@ def diagnose(model: PreTrainedModel, followed: list[Followed]) -> list[Finding]:
         elsewhere = list(dict.fromkeys(part_of(n) for n in order if n in new))
         found.append(
             Finding(
-                mutation,
-                mutation.differences(model),
+                mistake,
+                mistake.differences(model),
                 [name for name in order if name in explained],
                 not (still or new or unjudged),
                 parts,
@@ -86,7 +86,7 @@ def diagnose(model: PreTrainedModel, followed: list[Followed]) -> list[Finding]:
 
 
 def verdicts_with(
-    mutation: Mutation, model: PreTrainedModel, followed: list[Followed], wrong: set[str]
+    mistake: Mistake, model: PreTrainedModel, followed: list[Followed], wrong: set[str]
 ) -> tuple[set[str], set[str], set[str], set[str]] | None:
     """Follow the port with a mistake planted; return None if it cannot explain anything.
 
@@ -98,12 +98,10 @@ def verdicts_with(
     new: set[str] = set()
     unjudged: set[str] = set()
     for each in followed:
-        usable = {
-            n: a for n, a in each.usable.items() if not n.endswith(mutation.hidden or ("\0",))
-        }
+        usable = {n: a for n, a in each.usable.items() if not n.endswith(mistake.hidden or ("\0",))}
         wrong_here = each.wrong()
         try:
-            with planted(mutation, model) as mistaken:
+            with planted(mistake, model) as mistaken:
                 if wrong_here and not right:  # is it worth a whole pass?
                     steps = follow(mistaken, each.inputs, usable, wrong_here)
                     outcomes = local_outcomes(each.rows, steps, each.case, wrong_here)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 
-from npbert.checkpoints import safetensors
+from npbert.checkpoints import numpy_weights, safetensors
+from npbert.checkpoints.files import naming, short
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case
 
@@ -35,21 +39,45 @@ class Port:
 def read_given(given: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return a port's arrays and the dtype that each is judged in, as the file names them."""
     if isinstance(given, (str, os.PathLike)):
-        header = safetensors.header(given).tensors
-        arrays = safetensors.read(given)
-        return arrays, {name: STORED.get(header[name].dtype, "") for name in arrays}
+        path = Path(given)
+        if path.is_dir():
+            given = read_folder(path)
+        elif path.suffix == ".npz":
+            given = numpy_weights.read(path)
+        else:
+            header = safetensors.header(path).tensors
+            arrays = safetensors.read(path)
+            return arrays, {name: STORED.get(header[name].dtype, "") for name in arrays}
     arrays = {name: np.asarray(value) for name, value in given.items()}
     known = {"float16": "float16", "float32": "float32", "float64": "float32"}
     return arrays, {name: known.get(str(array.dtype), "") for name, array in arrays.items()}
 
 
+def read_folder(folder: Path) -> dict[str, np.ndarray]:
+    """Read a folder of CASE/NAME.npy files, or of NAME.npy files of one case.
+
+    Raises ValueError for a folder without any, and for a damaged file.
+    """
+    arrays = {}
+    for path in sorted(folder.rglob("*.npy")):
+        name = path.relative_to(folder).as_posix().removesuffix(".npy")
+        with naming(path):
+            try:
+                arrays[name] = np.load(path, allow_pickle=False)
+            except (EOFError, OSError, SyntaxError, TypeError, MemoryError, TokenError) as error:
+                raise ValueError(f"no .npy file: {short.repr(str(error))}") from None
+    if not arrays:
+        raise ValueError(f"{folder}: no .npy files in it, expected CASE/NAME.npy")
+    return arrays
+
+
 def sort_out(
     kit: Kit, arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, str], case: str | None
-) -> tuple[dict[str, Port], dict[str, str | None], int]:
+) -> tuple[dict[str, Port], dict[str, str], int]:
     """Assign each array to a tensor of a case.
 
-    Returns what there is for each case; the names that the kit does not know, with the nearest it
-    does; and how many arrays are of cases that were not asked for.
+    Returns what there is for each case; the names that the kit does not know, with what may have
+    been meant; and how many arrays are of cases that were not asked for.
     """
     if case is not None:
         kit.case(case)
@@ -72,28 +100,48 @@ def sort_out(
             port.dtypes[tensor.name] = dtypes[written]
             port.written[tensor.name] = written
     ports = {name: port for name, port in found.items() if port.arrays}
-    nearest = nearest_names(kit, unknown, only)
+    nearest = remarks_on(kit, unknown)
     if not ports:
         raise ValueError(nothing_known(kit, arrays, nearest, bare, case))
     return ports, nearest, elsewhere
 
 
-def nearest_names(kit: Kit, unknown: list[str], only: str | None) -> dict[str, str | None]:
-    """Return unknown names, each with the nearest one that the kit knows, if any is near."""
-    found: dict[str, str | None] = dict.fromkeys(unknown)
+def remarks_on(kit: Kit, unknown: list[str]) -> dict[str, str]:
+    """Return unknown names, each with what may have been meant, "" where nothing is near."""
+    found = dict.fromkeys(unknown, "")
     for written in unknown[:SEARCHED]:
         beginning, slash, rest = written.rpartition("/")
-        if rest in kit.by_name:  # the case is what is wrong
+        if rest in kit.by_name and not slash:
+            found[written] = f"of which case? They are {', '.join(kit.cases)}"
+        elif rest in kit.by_name:  # the case is what is wrong
             near = difflib.get_close_matches(beginning, kit.cases, 1, 0)
-            found[written] = f"{near[0]}/{rest}"
-            continue
-        names = difflib.get_close_matches(rest, kit.by_name, 1)
-        found[written] = f"{beginning}{slash}{names[0]}" if names else None
+            found[written] = f"the nearest name is {near[0]}/{rest}"
+        elif layers := layers_instead(kit, rest):
+            found[written] = layers
+        elif names := difflib.get_close_matches(rest, kit.by_name, 1):
+            found[written] = f"the nearest name is {beginning}{slash}{names[0]}"
     return found
 
 
+def layers_instead(kit: Kit, name: str) -> str:
+    """Say which layers a kit holds, if it does not hold the one of this name."""
+    of_layer = re.compile(r"(.*encoder\.layers?\.)(\d+)((?:\..*)?)")
+    match = of_layer.fullmatch(name)
+    if not match:
+        return ""
+    known = [found for found in map(of_layer.fullmatch, kit.by_name) if found]
+    same = {int(found[2]) for found in known if (found[1], found[3]) == (match[1], match[3])}
+    if not same or int(match[2]) in same:
+        return ""
+    *most, last = map(str, sorted(same))
+    held = f"{', '.join(most)} and {last}" if most else last
+    where = f" of layer {match[2]}" if any(found[2] == match[2] for found in known) else ""
+    what = f"{match[3][1:]}{where}" if where else f"layer {match[2]}"
+    return f"this kit does not hold {what} (it holds {held})"
+
+
 def nothing_known(
-    kit: Kit, arrays: Mapping, nearest: Mapping[str, str | None], bare: int, case: str | None
+    kit: Kit, arrays: Mapping, nearest: Mapping[str, str], bare: int, case: str | None
 ) -> str:
     if not arrays:
         return "no arrays were given"
@@ -105,9 +153,9 @@ def nothing_known(
             f"{bare} names say nothing of the case: write '<case>/<name>', or choose one "
             f"(--case) of {cases}"
         )
-    written, near = next(iter(nearest.items()))
-    hint = f", the nearest to it is {near!r}" if near else ""
+    written, remark = next(iter(nearest.items()))
+    hint = f", {remark}" if remark else ""
     return (
-        f"none of the {len(arrays)} arrays is a tensor of the kit {kit.name}: {written!r} is the "
-        f"first{hint} (names are '<case>/<name>', cases are {cases})"
+        f"none of the {len(arrays)} arrays is a tensor of the kit {kit.name}: "
+        f"{short.repr(written)} is the first{hint} (names are '<case>/<name>', cases are {cases})"
     )

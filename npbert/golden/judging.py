@@ -5,7 +5,6 @@ A row of the report is one tensor in one case; this file fills it in.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +14,9 @@ from npbert.golden.comparing import Difference, compare
 from npbert.golden.following import Step
 from npbert.golden.given import Port
 from npbert.golden.kit import Kit
+from npbert.golden.layouts import Layout, other_layouts
 from npbert.golden.manifest import Case, Tensor, Tolerance
+from npbert.golden.precision import is_rounded
 from npbert.terminal import counted
 
 FAR_OFF = 10.0  # tolerances: from here on a tensor has little to do with the kit's
@@ -31,7 +32,7 @@ class Row:
     dtype           what it is judged as
     problem         what is wrong with it as an array, such as its shape
     remark          what else there is to say
-    turn            the order of axes in which it is what was expected; () for another shape
+    layout          the other layout in which it is what was expected
     expected, ...   how far it is from the kit's value, and whether within tolerance
     local, ...      how far from npbert's step; local_right is None where that cannot be judged,
                     because of what came before: `unjudged`
@@ -45,7 +46,7 @@ class Row:
     dtype: str = ""
     problem: str = ""
     remark: str = ""
-    turn: tuple[int, ...] | None = None
+    layout: Layout | None = None
     tolerance: Tolerance | None = None
     expected: Difference | None = None
     expected_right: bool | None = None
@@ -71,8 +72,8 @@ class Row:
         """Return the verdict in one word."""
         if not self.given:
             return "not given"
-        if self.turn is not None and self.problem:
-            return "transposed" if self.turn else "misshapen"
+        if self.layout is not None and self.problem:
+            return "transposed" if self.layout.turn else "misshapen"
         if self.problem:
             return "misshapen" if "shape" in self.problem else "unusable"
         if self.tolerance is None:
@@ -122,12 +123,16 @@ def judge_expected(kit: Kit, port: Port, tensor: Tensor, inputs: tuple[str, ...]
     expected = kit.expected(case.name)[tensor.name]
     if given.shape != row.shape:
         row.problem = f"has shape {list(given.shape)}, expected {list(row.shape)}"
+        row.problem += rows_alone(row, case, given, expected)
     else:
         row.expected = compare(tensor, case, given, expected)
         row.expected_right = row.expected.is_within(row.tolerance)
-        row.remark = "" if row.expected_right else what_is_no_number(row.expected, given)
+        if not row.expected_right:
+            row.remark = what_is_no_number(row.expected, given) or what_was_narrower(
+                row, case, given, expected
+            )
     if not row.expected_right:
-        row.turn = turn_that_fits(row, case, given, expected)
+        row.layout = layout_that_fits(row, case, given, expected)
     return row
 
 
@@ -149,23 +154,45 @@ def _share(which: np.ndarray) -> str:
     return f"{which.sum()} of its {counted(which.size, 'number')} {is_or_are}"
 
 
-def turn_that_fits(
+def what_was_narrower(row: Row, case: Case, given: np.ndarray, expected: np.ndarray) -> str:
+    """Say so where float32 numbers are all float16 or bfloat16 ones, and right as such."""
+    if row.dtype != "float32" or given.dtype.kind != "f":
+        return ""
+    for dtype in ("bfloat16", "float16"):  # most numbers of the first are such of the second
+        tolerance = row.tensor.cases[case.name].tolerance[dtype]
+        if not tolerance or not is_rounded(given, dtype):
+            continue
+        if compare(row.tensor, case, given, expected).is_within(tolerance):
+            return f"right at the precision of {dtype}, which these numbers have: write them as it"
+    return ""
+
+
+def layout_that_fits(
     row: Row, case: Case, given: np.ndarray, expected: np.ndarray
-) -> tuple[int, ...] | None:
-    """Return the order of axes in which an array has the expected values; () for another shape."""
+) -> Layout | None:
+    """Return the layout in which an array has the expected values, if there is one."""
     assert row.tolerance is not None
-    tensor, tolerance = row.tensor, row.tolerance
-    if given.ndim == len(row.shape) and 1 < given.ndim < 6:
-        for turn in itertools.permutations(range(given.ndim)):
-            turned = given.transpose(turn)
-            moved = turn != tuple(range(given.ndim)) and turned.shape == row.shape
-            if moved and compare(tensor, case, turned, expected).is_within(tolerance):
-                return turn
-    elif given.ndim != len(row.shape) and given.size == np.prod(row.shape) > 1:
-        reshaped = given.reshape(row.shape)
-        if compare(tensor, case, reshaped, expected).is_within(tolerance):
-            return ()
+    for layout in other_layouts(given, row.shape):
+        if compare(row.tensor, case, layout.array, expected).is_within(row.tolerance):
+            return layout
     return None
+
+
+def rows_alone(row: Row, case: Case, given: np.ndarray, expected: np.ndarray) -> str:
+    """Say which row of a batch an array is, if it is the values of one alone."""
+    assert row.tolerance is not None
+    one = given.reshape(given.shape[1:]) if given.shape[:1] == (1,) else given
+    if row.tensor.axes is None or row.tensor.axes[0] != "B" or one.shape != row.shape[1:]:
+        return ""
+    if row.tensor.sampled is not None or row.shape[0] < 2:
+        return ""
+    for number in range(row.shape[0]):
+        whole = expected.copy()
+        whole[number] = one
+        found = compare(row.tensor, case, whole, expected)
+        if found.is_within(row.tolerance) and not found.unmasked:
+            return f": these are the values of row {number} alone, of {row.shape[0]}"
+    return ""
 
 
 def usable_arrays(port: Port, rows: Mapping[str, Row]) -> dict[str, np.ndarray]:
@@ -177,17 +204,12 @@ def usable_arrays(port: Port, rows: Mapping[str, Row]) -> dict[str, np.ndarray]:
     usable = {}
     for name, given in port.arrays.items():
         row = rows[name]
-        if row.turn is not None:
-            meant = is_meant_turned(row, rows)
-            if given.shape != row.shape or meant:
-                row.problem = (
-                    f"is transposed: right with its axes in the order {list(row.turn)}"
-                    if row.turn
-                    else f"has shape {list(given.shape)}: right when reshaped to {list(row.shape)}"
-                )
-                given = given.transpose(row.turn) if row.turn else given.reshape(row.shape)
+        if row.layout is not None:
+            if given.shape != row.shape or is_meant_turned(row, rows):
+                row.problem, given = row.layout.about, row.layout.array
             else:
-                row.remark = f"right with its axes in the order {list(row.turn)}: transposed?"
+                order = list(row.layout.turn)
+                row.remark = f"right with its axes in the order {order}: transposed?"
         if row.tolerance is not None and given.shape == row.shape:
             usable[name] = given
     return usable
@@ -196,7 +218,10 @@ def usable_arrays(port: Port, rows: Mapping[str, Row]) -> dict[str, np.ndarray]:
 def is_meant_turned(row: Row, rows: Mapping[str, Row]) -> bool:
     """Tell whether anything that was made of an array shows that only its axes are in disorder."""
     made_of_it = [r for r in rows.values() if r.given and row.name in given_sources(r, rows)]
-    return any(r.expected_right or (r.turn and is_meant_turned(r, rows)) for r in made_of_it)
+    return any(
+        r.expected_right or (r.layout and r.layout.turn and is_meant_turned(r, rows))
+        for r in made_of_it
+    )
 
 
 def given_sources(row: Row, rows: Mapping[str, Row]) -> list[str]:

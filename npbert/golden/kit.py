@@ -3,13 +3,14 @@
     kit = Kit.read("weights/golden/convbert-model")
     kit.tensor("last_hidden_state").equation, kit.expected("short")["encoder.layer.0"]
 
-The directory holds manifest.json (manifest.schema.json describes it), weights.safetensors,
+The directory holds manifest.json, manifest.schema.json, which describes it, weights.safetensors,
 inputs.safetensors, expected.safetensors in float64 and expected_float32.safetensors. What an array
 is called in the last three is "<case>/<name>".
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -29,7 +30,9 @@ from npbert.golden.comparing import sample
 from npbert.golden.manifest import FORMAT, Case, Manifest, Tensor, read_manifest
 from npbert.model import params
 from npbert.model.base import PreTrainedModel
+from npbert.model.config import PreTrainedConfig
 
+SCHEMA = "manifest.schema.json"
 MANIFEST, WEIGHTS, INPUTS = "manifest.json", "weights.safetensors", "inputs.safetensors"
 EXPECTED, EXPECTED_FLOAT32 = "expected.safetensors", "expected_float32.safetensors"
 FILES = (MANIFEST, WEIGHTS, INPUTS, EXPECTED, EXPECTED_FLOAT32)
@@ -73,7 +76,7 @@ class Kit:
         with naming(directory / MANIFEST):
             kit = cls(directory, read_manifest(values))
             kit.weights_path()
-            model_class(kit.manifest.architecture)
+            kit.config()
         for name in (INPUTS, EXPECTED, EXPECTED_FLOAT32):
             if not (directory / name).is_file():
                 raise FileNotFoundError(f"{directory}: no {name}, the kit is not complete")
@@ -82,6 +85,7 @@ class Kit:
         kit.check_inputs()
         kit.check_expected(EXPECTED, "F64")
         kit.check_expected(EXPECTED_FLOAT32, "F32")
+        kit.check_files()
         return kit
 
     # ---- what is in it ----
@@ -123,12 +127,28 @@ class Kit:
         Raises ValueError for an invalid config, and for weights that do not fit it.
         """
         chosen = model_class(self.manifest.architecture)
-        with naming(self.directory / MANIFEST):
-            config = chosen.config_class.from_dict(self.manifest.config)
         path = self.weights_path()
         with naming(path):
             tensors = modern_names(safetensors.read(path))
-            return model_with(chosen, config, tensors, dtype, str(path))
+        with naming(self.directory / MANIFEST):
+            config = self.config()
+            if config.num_hidden_layers > len(tensors):  # before the shapes of them all are made
+                layers = short.repr(config.num_hidden_layers)
+                held = f"the {len(tensors)} tensors of {self.manifest.weights}"
+                raise ValueError(f"config.num_hidden_layers is {layers}, too many for {held}")
+            return model_with(chosen, config, tensors, dtype, self.manifest.weights)
+
+    def config(self) -> PreTrainedConfig:
+        """Return the configuration of the model; raise ValueError where it is invalid."""
+        chosen = model_class(self.manifest.architecture)
+        family = self.manifest.config.get("model_type")
+        if family != chosen.config_class.model_type:
+            expected = chosen.config_class.model_type
+            raise ValueError(f"config.model_type is {short.repr(family)}, expected {expected!r}")
+        try:
+            return chosen.config_class.from_dict(self.manifest.config)
+        except ValueError as error:
+            raise ValueError(f"config: {error}") from None
 
     # ---- files ----
 
@@ -137,6 +157,9 @@ class Kit:
         path = self.manifest.weights
         if not path or PurePosixPath(path).is_absolute() or PureWindowsPath(path).anchor:
             raise ValueError(f"weights is {short.repr(path)}, expected a path relative to the kit")
+        parts = PurePosixPath(path).parts
+        if "\0" in path or any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
+            raise ValueError(f"weights is {short.repr(path)}, expected a path of a file")
         return self.directory / PurePosixPath(path)
 
     def arrays(self, file: str) -> dict[str, np.ndarray]:
@@ -145,15 +168,28 @@ class Kit:
             self.files[file] = safetensors.read(self.directory / file)
         return self.files[file]
 
+    def check_files(self) -> None:
+        """Raise ValueError unless every file of arrays is the one that the kit was made with."""
+        wanted = (INPUTS, EXPECTED, EXPECTED_FLOAT32, self.manifest.weights)
+        for name in wanted:
+            said = self.manifest.files.get(name, "missing")
+            found = digest(self.directory / PurePosixPath(name))
+            if found != said:
+                raise ValueError(
+                    f"{self.directory / PurePosixPath(name)}: its SHA-256 is {found}, but files of "
+                    f"{MANIFEST} has {short.repr(said)}: the file or the manifest is damaged, or "
+                    "they do not belong together"
+                )
+
     def check_inputs(self) -> None:
         """Raise ValueError unless inputs.safetensors holds what the cases are called with."""
         path = self.directory / INPUTS
         found = safetensors.header(path).tensors
         for case in self.cases.values():
-            for argument in ("input_ids", *case.inputs):
+            for argument in case.inputs:
                 name = f"{case.name}/{argument}"
                 if name not in found:
-                    raise ValueError(f"{path}: {short.repr(name)} is missing")
+                    raise ValueError(f"{path}: {short.repr(name)} is missing, {MANIFEST} names it")
                 if found[name].dtype != "I64":
                     raise ValueError(f"{path}: {name} is {found[name].dtype}, expected I64")
             shape, (B, T) = found[f"{case.name}/input_ids"].shape, case.real.shape
@@ -169,11 +205,17 @@ class Kit:
             for case, part in tensor.cases.items():
                 name = f"{case}/{tensor.name}"
                 if name not in found:
-                    raise ValueError(f"{path}: {short.repr(name)} is missing")
+                    raise ValueError(f"{path}: {short.repr(name)} is missing, {MANIFEST} names it")
                 shape = sample(np.broadcast_to(0, part.shape), tensor.sampled).shape
                 if (found[name].dtype, found[name].shape) != (dtype, shape):
                     given = f"{found[name].dtype} {list(found[name].shape)}"
-                    raise ValueError(f"{path}: {name} is {given}, expected {dtype} {list(shape)}")
+                    wanted = f"expected {dtype} {short.repr(list(shape))} as {MANIFEST} says"
+                    raise ValueError(f"{path}: {name} is {given}, {wanted}")
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def model_class(architecture: str) -> type[PreTrainedModel]:
@@ -226,6 +268,11 @@ def write_kit(
     with saving(directory, obsolete=FILES) as new:
         for name, arrays in files.items():
             safetensors.write(new / name, arrays)
+        digests = {name: digest(new / name) for name in files}
+        if (weights := values.get("weights", WEIGHTS)) != WEIGHTS:  # those of a checkpoint
+            digests[weights] = digest(directory / PurePosixPath(weights))
+        values = {**values, "files": digests}
+        shutil.copyfile(Path(__file__).with_name(SCHEMA), new / SCHEMA)
         with atomic_write(new / MANIFEST) as file:
             file.write("".join(lines(values)).encode())
 

@@ -13,13 +13,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import npbert
+from npbert.checkpoints import safetensors
+from npbert.checkpoints.directory import modern_names
 from npbert.checkpoints.files import naming
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.golden import cases as case_files
@@ -29,6 +31,7 @@ from npbert.golden.kit import (
     EXPECTED,
     EXPECTED_FLOAT32,
     INPUTS,
+    SCHEMA,
     WEIGHTS,
     Kit,
     check_target,
@@ -37,6 +40,8 @@ from npbert.golden.kit import (
 )
 from npbert.golden.manifest import DTYPES, FORMAT, FORMAT_VERSION, Case, Sampled, Tolerance
 from npbert.golden.mistakes.catalogue import applicable, planted
+from npbert.golden.mistakes.planting import edited
+from npbert.golden.parameters import described
 from npbert.golden.passes import (
     Arrays,
     Pass,
@@ -47,11 +52,15 @@ from npbert.golden.passes import (
     with_rounded_parameters,
 )
 from npbert.golden.reference import Reference, require
+from npbert.golden.summing import ORDERS
 from npbert.golden.tolerances import LEAST, SAFETY, Measured, exact
+from npbert.model import params
 from npbert.model.base import PreTrainedModel
+from npbert.tokenizer.bert_tokenizer import BertTokenizer
 from npbert.tracing.annotations import annotate, legend
 from npbert.tracing.recording import Quantity, Trace
 
+DOCUMENTATION = "weights/golden/README.md"
 GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
 
 MOVED = 3  # runs in each dtype with every quantity moved a little
@@ -60,9 +69,10 @@ METHOD = (
     "Outputs of modules and of the model are transformers' (PyTorch, float64, eager attention); "
     "all other values are npbert's in float64, after every module was found equal to transformers' "
     "to 1e-10 of its largest value. Tolerances bound the largest absolute error of a tensor. "
-    "They were measured against float64: in float32 from npbert's plain NumPy run, its compiled "
-    "run and torch; in float16 and bfloat16 from npbert with every quantity rounded as soon as it "
-    "is computed, and from torch in that dtype; in each dtype also from runs with every quantity "
+    "They were measured against float64: in float32 from npbert's plain NumPy run, from two more "
+    "in which all sums are taken term by term, forwards and backwards, from its compiled run, and "
+    "from torch; in float16 and bfloat16 from npbert with every quantity rounded as soon as it is "
+    "computed, and from torch in that dtype; in each dtype also from runs with every quantity "
     "moved at random by up to one epsilon, as another order of sums would. The largest error "
     "relative to the largest value, over all runs and cases, and for steps that only npbert has "
     f"also over the modules before and after, is taken {SAFETY:g} times, at least {LEAST:g} "
@@ -88,6 +98,8 @@ def make_kit(
     weights: Path | None = None,
     keep: Callable[[str, str], bool] | None = None,
     sample_step: int | None = None,
+    tokenizer: BertTokenizer | None = None,
+    texts: Mapping[str, Sequence[Any]] | None = None,
 ) -> Kit:
     """Make the golden kit of a model, a checkpoint directory or a shipped name; return it, read.
 
@@ -97,6 +109,8 @@ def make_kit(
     weights      a safetensors file to point to, instead of a copy in the kit
     keep         tells by name and kind whether the kit holds a quantity; all of them otherwise
     sample_step  keep only every `sample_step`-th entry along the longest axis of floats
+    tokenizer    tells the tokens of every row; that of the checkpoint, where it has a vocabulary
+    texts        {case: a text, or a pair of texts, for each row}, for the manifest to quote
     The kit is moved to its place when it is complete; an older one is replaced. Raises
     ValueError for inputs that do not fit, for a directory that is no kit, and where npbert and the
     reference differ; ImportError where the reference is not installed.
@@ -105,6 +119,8 @@ def make_kit(
     directory = Path(directory)
     require()
     source = about_of(model)
+    if tokenizer is None and isinstance(model, (str, Path)):
+        tokenizer = tokenizer_of(model)
     model = settled(load(model) if isinstance(model, (str, Path)) else model)
     if isinstance(inputs, Mapping):
         made = case_files.given_cases(inputs, model, cases)
@@ -112,11 +128,14 @@ def make_kit(
         made = case_files.read_cases(inputs, model, cases)
     else:
         made = case_files.made_cases(model, cases)
-    maker = Maker(model, made, keep, sample_step)
+    texts = texts or {}
+    made = [dataclasses.replace(case, texts=as_texts(texts.get(case.name))) for case in made]
+    maker = Maker(model, made, keep, sample_step, tokenizer)
     about = about or f"{type(model).__name__}, {source}."
     values = maker.manifest(name or directory.resolve().name, about)
     if weights is not None:
         values["weights"] = Path(os.path.relpath(weights, directory)).as_posix()
+        values["parameters"] = described(model, stored_dtypes(weights, model))
     write_kit(directory, values, maker.files(own_weights=weights is None))
     return Kit.read(directory)
 
@@ -138,6 +157,25 @@ def load(source: str | Path) -> PreTrainedModel:
     with naming(directory / "config.json"):
         chosen = model_class(str(names[0]))
     return chosen.from_pretrained(directory)
+
+
+def tokenizer_of(source: str | Path) -> BertTokenizer | None:
+    """Return the tokenizer of a checkpoint, None where it has no vocabulary."""
+    try:
+        return npbert.AutoTokenizer.from_pretrained(checkpoint_directory(source))
+    except FileNotFoundError:
+        return None
+
+
+def as_texts(texts: Sequence[Any] | None) -> tuple[Any, ...] | None:
+    return None if texts is None else tuple(t if isinstance(t, str) else [*t] for t in texts)
+
+
+def stored_dtypes(weights: Path, model: PreTrainedModel) -> dict[str, str]:
+    """Return how a file stores each parameter, by the name of it that the model has."""
+    stored: Any = {name: info.dtype for name, info in safetensors.header(weights).tensors.items()}
+    shapes = type(model).parameter_shapes(model.config)
+    return params.fit_prefix(modern_names(stored), shapes, model.base_model_prefix)
 
 
 def settled(model: PreTrainedModel) -> PreTrainedModel:
@@ -170,13 +208,14 @@ class Maker:
         made: list[CaseInputs],
         keep: Callable[[str, str], bool] | None = None,
         sample_step: int | None = None,
+        tokenizer: BertTokenizer | None = None,
     ):
         self.model = model
         self.precise = rebuilt(model, model.config, np.float64)
         self.narrow = {d: with_rounded_parameters(model, d) for d in ("float16", "bfloat16")}
         self.reference = Reference(model)
         self.made = made
-        self.cases: dict[str, Case] = {case.name: case.described() for case in made}
+        self.cases: dict[str, Case] = {case.name: case.described(tokenizer) for case in made}
         self.sample_step = sample_step
         self.measured = Measured()
         self.facts: dict[str, dict[str, Any]] = {}  # what the manifest says of each quantity
@@ -218,6 +257,9 @@ class Maker:
         yield "float32", run_npbert(self.model, inputs).values()
         for seed in range(MOVED):
             yield "float32", run_npbert(self.model, inputs, seed=seed).values()
+        for order in ORDERS:
+            with edited(order, self.model):
+                yield "float32", run_npbert(self.model, inputs).values()
         yield "float32", run_numba(self.model, inputs, ours.returned)
         yield "float32", from_reference(self.reference.run(inputs, "float32"), ours)
         for dtype, model in self.narrow.items():
@@ -315,10 +357,12 @@ class Maker:
         config = model.config.to_dict()
         config["architectures"] = [type(model).__name__]
         return {
+            "$schema": SCHEMA,
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "name": name,
             "about": about,
+            "documentation": DOCUMENTATION,
             "versions": {
                 "npbert": npbert.__version__,
                 "numpy": np.__version__,
@@ -328,6 +372,8 @@ class Maker:
             "architecture": type(model).__name__,
             "config": json.loads(json.dumps(config)),  # keys as text, as they will be read
             "weights": WEIGHTS,
+            "files": {},  # the digests are known when they are written
+            "parameters": described(model, dict.fromkeys(model.state_dict(), "F32")),
             "axes": legend(model),
             "method": METHOD,
             "cases": [
@@ -335,7 +381,7 @@ class Maker:
                 for case in self.cases.values()
             ],
             "tensors": [self.tensor(name) for name in self.order],
-            "mutations": self.mutations(),
+            "mistakes": self.mistakes(),
         }
 
     def files(self, own_weights: bool) -> dict[str, Arrays]:
@@ -357,20 +403,18 @@ class Maker:
             for name in self.order
         }
 
-    def mutations(self) -> list[dict[str, Any]]:
+    def mistakes(self) -> list[dict[str, Any]]:
         """Return for each classic mistake the first tensor that leaves its tolerance."""
         found = []
-        for mutation in applicable(self.model):
+        for mistake in applicable(self.model):
             first = {}
             for case in self.made:
-                with planted(mutation, self.model) as model:
+                with planted(mistake, self.model) as model:
                     trace = run_npbert(model, case.arrays).trace
                 # A mistake's line may give an array another first name.
                 wrong = {name: quantity.value for name, quantity in trace.by_name.items()}
                 first[case.name] = self.first_outside(case.name, wrong)
-            found.append(
-                {"name": mutation.name, "about": mutation.about, "first_divergence": first}
-            )
+            found.append({"name": mistake.name, "about": mistake.about, "first_divergence": first})
         return found
 
     def first_outside(self, case: str, run: Arrays) -> str | None:

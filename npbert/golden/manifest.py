@@ -20,6 +20,7 @@ FORMAT_VERSION = 1
 DTYPES = ("float32", "float16", "bfloat16")  # a tensor has a tolerance in each, or null
 EPSILON = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 CASE_NAME = re.compile(r"[A-Za-z0-9_]+")
+ARGUMENTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 KINDS = ("input", "module", "intermediate", "output")
 
 
@@ -85,6 +86,8 @@ class Case:
     lengths         real tokens of each row
     real            [B, T]: which positions hold real tokens
     undefined_rows  rows of padding only: what depends on the mask is not compared there
+    texts           a text, or a list of two, for each row; None for random ids
+    tokens          of each row, None without a vocabulary
     """
 
     name: str
@@ -93,10 +96,27 @@ class Case:
     lengths: tuple[int, ...]
     real: np.ndarray
     undefined_rows: tuple[int, ...] = ()
+    texts: tuple[Any, ...] | None = None
+    tokens: tuple[tuple[str | None, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
-class Mutation:
+class Parameter:
+    """A parameter: what its axes are, how it is applied, and how the file of weights stores it.
+
+    same_as   the parameter that it is, stored under that name alone; the rest is empty then
+    """
+
+    name: str
+    shape: tuple[int, ...] = ()
+    axes: tuple[str, ...] = ()
+    orientation: str = ""
+    dtype: str = ""
+    same_as: str | None = None
+
+
+@dataclass(frozen=True)
+class Mistake:
     """A classic mistake, and for each case the first tensor that it moves out of its tolerance."""
 
     name: str
@@ -119,7 +139,10 @@ class Manifest:
     method: str
     cases: dict[str, Case]
     tensors: tuple[Tensor, ...]
-    mutations: tuple[Mutation, ...]
+    mistakes: tuple[Mistake, ...]
+    documentation: str = ""
+    files: dict[str, str] = field(default_factory=dict)  # sha256 by path
+    parameters: tuple[Parameter, ...] = ()
 
 
 # ---- reading -------------------------------------------------------------------------------
@@ -152,7 +175,10 @@ def read_manifest(values: Any) -> Manifest:
         method=top.get("method", str),
         cases=cases,
         tensors=tuple(tensors.values()),
-        mutations=tuple(read_mutation(place, cases, tensors) for place in top.each("mutations")),
+        mistakes=tuple(read_mistake(place, cases, tensors) for place in top.each("mistakes")),
+        documentation=top.get("documentation", str),
+        files=top.table("files", str),
+        parameters=tuple(read_parameter(place) for place in top.each("parameters")),
     )
 
 
@@ -167,21 +193,60 @@ def read_case(place: Place) -> Case:
     lengths = place.list_of("lengths", int)
     if lengths != tuple(map(sum, rows)):
         place.fail("lengths", f"how many are true in each row of real, {[*map(sum, rows)]}")
+    inputs = place.list_of("inputs", str)
+    if "input_ids" not in inputs or not set(inputs) <= set(ARGUMENTS):
+        place.fail("inputs", f"input_ids and perhaps {', '.join(ARGUMENTS[1:])}")
     undefined = place.list_of("undefined_rows", int)
     if not set(undefined) <= set(range(len(rows))):
         place.fail("undefined_rows", f"numbers of rows, below {len(rows)}")
     return Case(
         name=place.get("name", str),
         about=place.get("about", str),
-        inputs=place.list_of("inputs", str),
+        inputs=inputs,
         lengths=lengths,
         real=np.array(rows),
         undefined_rows=undefined,
+        texts=read_texts(place, len(rows)),
+        tokens=read_tokens(place, rows),
     )
+
+
+def read_texts(place: Place, count: int) -> tuple[Any, ...] | None:
+    texts = place.get("texts", list, None)
+    if texts is None:
+        return None
+    for text in texts:
+        parts = text if type(text) is list else [text]
+        if len(texts) != count or not all(type(part) is str for part in parts):
+            place.fail("texts", f"a text or a list of texts for each of {count} rows")
+    return tuple(texts)
+
+
+def read_tokens(place: Place, rows: list[list[bool]]) -> tuple[tuple[str | None, ...], ...] | None:
+    tokens = place.get("tokens", list, None)
+    if tokens is None:
+        return None
+    for row in tokens:
+        known = type(row) is list and all(t is None or type(t) is str for t in row)
+        if len(tokens) != len(rows) or not known or len(row) != len(rows[0]):
+            place.fail("tokens", f"{len(rows[0])} tokens for each of {len(rows)} rows")
+    return tuple(tuple(row) for row in tokens)
+
+
+def read_parameter(place: Place) -> Parameter:
+    if "same_as" in place.values:
+        return Parameter(place.get("name", str), same_as=place.get("same_as", str))
+    shape, axes = place.list_of("shape", int), place.list_of("axes", str)
+    if len(shape) != len(axes):
+        place.fail("axes", f"a name for each axis of {short.repr(list(shape))}")
+    orientation, dtype = place.get("orientation", str), place.get("dtype", str)
+    return Parameter(place.get("name", str), shape, axes, orientation, dtype)
 
 
 def read_tensor(place: Place, cases: Mapping[str, Case]) -> Tensor:
     axes = None if place.get("axes", list, None) is None else place.list_of("axes", str)
+    if place.get("line", int) < 1:
+        place.fail("line", "1 or more")
     if place.get("kind", str) not in KINDS:
         place.fail("kind", f"one of {', '.join(KINDS)}")
     sampled = None
@@ -192,7 +257,7 @@ def read_tensor(place: Place, cases: Mapping[str, Case]) -> Tensor:
             how.fail("step", "at least 1")
     parts = place.below("cases")
     if parts.values.keys() != cases.keys():
-        place.fail("cases", f"an entry for each of {', '.join(cases)}")
+        place.fail("cases", f"an entry for each of {short.repr([*cases])}")
     of_case = {name: read_tensor_case(parts.below(name)) for name in parts.values}
     for name, part in of_case.items():
         number = len(part.shape)
@@ -238,13 +303,13 @@ def read_tensor_case(place: Place) -> TensorCase:
     return TensorCase(place.list_of("shape", int), found)
 
 
-def read_mutation(place: Place, cases: Mapping[str, Case], tensors: Mapping[str, Any]) -> Mutation:
+def read_mistake(place: Place, cases: Mapping[str, Case], tensors: Mapping[str, Any]) -> Mistake:
     first = place.below("first_divergence")
     for name in first.values:
         tensor = first.get(name, str, None)
         if name not in cases or tensor not in (None, *tensors):
             first.fail(name, "a tensor of the kit, or null, for a case of the kit")
-    return Mutation(place.get("name", str), place.get("about", str), first.values)
+    return Mistake(place.get("name", str), place.get("about", str), first.values)
 
 
 def check_names(tensors: Mapping[str, Tensor]) -> None:
@@ -296,15 +361,21 @@ class Place:
 
     def list_of(self, name: str, kind: type) -> tuple[Any, ...]:
         values = self.get(name, list)
-        if not all(type(value) is kind for value in values):
-            self.fail(name, f"a list of {kind.__name__}")
+        for number, value in enumerate(values):
+            if type(value) is not kind:
+                self.fail_at(f"{name}[{number}]", value, kind)
         return tuple(values)
 
     def table(self, name: str, kind: type) -> dict[str, Any]:
         values = self.get(name, dict)
-        if not all(type(value) is kind for value in values.values()):
-            self.fail(name, f"an object whose values are {kind.__name__}")
+        for key, value in values.items():
+            if type(value) is not kind:
+                self.fail_at(f"{name}.{short.repr(key)[1:-1]}", value, kind)
         return values
+
+    def fail_at(self, name: str, value: Any, kind: type) -> NoReturn:
+        found = short.repr(value)
+        raise ValueError(f"{self.where}.{name} is {found}, expected {kind.__name__}")
 
     def below(self, name: str) -> Place:
         return Place(self.get(name, dict), f"{self.where}.{name}")

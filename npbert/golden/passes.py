@@ -16,12 +16,12 @@ import numpy as np
 from npbert.compiled import backend
 from npbert.golden.comparing import MASKED, Entries, difference
 from npbert.golden.manifest import EPSILON
+from npbert.golden.precision import rounded
 from npbert.golden.reference import Run, counterpart, in_our_layout
 from npbert.model.base import PreTrainedModel
 from npbert.tracing.recording import Quantity, Trace, trace
 
 CLOSE = 1e-10  # two float64 passes are equal up to this share of an array's largest value
-LARGEST = {"float16": 65504.0, "bfloat16": float(np.float32(3.3895314e38))}
 
 Arrays = dict[str, np.ndarray]
 
@@ -92,23 +92,6 @@ def returned_arrays(output: Any) -> Iterator[tuple[str, np.ndarray]]:
             yield from ((f"{name}.{i}", part) for i, part in enumerate(value))
         else:
             yield name, value
-
-
-def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
-    """Return float32 values rounded to float16 or bfloat16, in float32.
-
-    What overflows is infinite, but for what stands for a masked place: that is the smallest number.
-    """
-    masked = array < MASKED
-    array = np.where(masked, -LARGEST[dtype], array).astype(np.float32)
-    if dtype == "float16":
-        with np.errstate(over="ignore"):
-            return array.astype(np.float16).astype(np.float32)
-    bits = array.view(np.uint32)
-    # To the nearest, ties to even: half of the last place that is kept is added, or one bit less.
-    half = ((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)
-    nearest = ((bits + half) & np.uint32(0xFFFF0000)).view(np.float32)
-    return np.where(np.isfinite(array), nearest, array)
 
 
 def with_rounded_parameters(model: PreTrainedModel, dtype: str) -> PreTrainedModel:

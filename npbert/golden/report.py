@@ -51,16 +51,20 @@ class Report:
     rows       for every case that arrays were given for, every tensor in computing order
     blames     the tensors in which mistakes are made, in computing order
     findings   the classic mistakes that the port's values show
-    unknown    names in the file that the kit does not know, with the nearest it does
+    unknown    names in the file that the kit does not know, with what may have been meant
     elsewhere  how many arrays were left out, of cases that were not asked for
+    missing    for every case the tensors that had to be given and were not
+    strict     whether unknown names are a failure, too
     """
 
     kit: Kit
     rows: dict[str, list[Row]]
     blames: list[Blame] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    unknown: dict[str, str | None] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
     elsewhere: int = 0
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    strict: bool = False
 
     @property
     def given(self) -> list[Row]:
@@ -73,8 +77,10 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Tell whether something was judged, and all of it is right."""
-        return not self.failures and any(row.tolerance for row in self.given)
+        """Tell whether anything was judged, all of it is right, and nothing required is missing."""
+        if self.failures or self.missing or (self.strict and self.unknown):
+            return False
+        return any(row.tolerance for row in self.given)
 
     @property
     def first(self) -> Row | None:
@@ -82,9 +88,22 @@ class Report:
         place = {tensor.name: number for number, tensor in enumerate(self.kit.tensors)}
         return min(self.failures, key=lambda row: place[row.name], default=None)
 
+    def not_given(self) -> dict[str, list[str]]:
+        """Return for every case of the kit the tensors that were not given."""
+        names = [tensor.name for tensor in self.kit.tensors]
+        given = {case: {row.name for row in rows if row.given} for case, rows in self.rows.items()}
+        return {
+            case: [name for name in names if name not in given.get(case, ())]
+            for case in self.kit.cases
+        }
+
     def render(self, whole: bool = False) -> str:
         """Return the report as aligned text; `whole`: with every row of the tables."""
         return render(self, whole)
+
+    def annotations(self) -> list[str]:
+        """Return what is wrong as workflow commands of GitHub, a line each."""
+        return workflow_commands(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as what JSON can hold; numbers that it cannot are texts."""
@@ -96,6 +115,7 @@ class Report:
             "mistakes": [blame.as_dict() for blame in self.blames],
             "diagnosis": [finding_as_dict(finding) for finding in self.findings],
             "unknown": self.unknown,
+            "required_but_not_given": self.missing,
             "arrays_of_other_cases": self.elsewhere,
             "cases": {case: [row_as_dict(row) for row in rows] for case, rows in self.rows.items()},
         }
@@ -209,6 +229,7 @@ def summary(report: Report) -> list[str]:
     first = report.first
     if first is None:
         lines.append(what_is_right(report))
+        lines += what_was_narrow(report)
     else:
         lines += about_first(report, first)
         others = [blame for blame in report.blames if blame.row.name != first.name]
@@ -321,7 +342,7 @@ def diagnosis(report: Report) -> list[str]:
 
 
 def about_finding(finding: Finding) -> list[str]:
-    about = finding.mutation.about
+    about = finding.mistake.about
     if finding.complete:
         lines = [f"Your values match this model with {about}."]
     else:
@@ -333,16 +354,56 @@ def about_finding(finding: Finding) -> list[str]:
     return lines
 
 
-def leftovers(report: Report) -> list[str]:
-    """Say what was in the file and was not used."""
+def what_was_narrow(report: Report) -> list[str]:
+    """Say which arrays were judged by the tolerances of a narrower dtype."""
     lines = []
-    for name, near in list(report.unknown.items())[:LISTED]:
-        lines.append(f"Not in the kit: {name}" + (f" (the nearest name is {near})" if near else ""))
+    for dtype in ("float16", "bfloat16"):
+        count = sum(row.dtype == dtype and row.tolerance is not None for row in report.given)
+        if count:
+            verbs = "is" if count == 1 else "are"
+            lines.append(f"{counted(count, 'array')} {verbs} {dtype}, and judged as such.")
+    return lines
+
+
+def leftovers(report: Report) -> list[str]:
+    """Say what had to be there and was not, and what was in the file and was not used."""
+    lines = []
+    for case, names in report.missing.items():
+        lines.append(f"Not given, but required: case {case}: {listed(names)}")
+    for name, remark in list(report.unknown.items())[:LISTED]:
+        lines.append(f"Not in the kit: {name}" + (f": {remark}" if remark else ""))
     if len(report.unknown) > LISTED:
         lines.append(f"Not in the kit: {len(report.unknown) - LISTED} more")
     if report.elsewhere:
         lines.append(f"Left out: {counted(report.elsewhere, 'array')} of other cases")
     return lines
+
+
+# ---- as annotations of a continuous integration -----------------------------------------------
+
+
+def workflow_commands(report: Report) -> list[str]:
+    """Return workflow commands: an error for each step that is wrong, and for what is missing."""
+    messages = []
+    if report.first is not None:
+        messages.append(" ".join(line.strip() for line in about_first(report, report.first)))
+        others = [blame for blame in report.blames if blame.row.name != report.first.name]
+        messages += [f"Wrong by itself: {place_of(blame)}" for blame in others[:LISTED]]
+        messages += [line.strip() for line in diagnosis(report)[:LISTED]]
+    elif not any(row.tolerance for row in report.given):
+        messages.append(what_is_right(report))
+    for case, names in report.missing.items():
+        messages.append(f"Not given, but required: case {case}: {listed(names)}")
+    if report.strict and report.unknown:
+        messages.append(f"Not in the kit: {listed([*report.unknown])}")
+    if not messages:
+        return [f"::notice title=golden check::{escaped(what_is_right(report))}"]
+    return [f"::error title=golden check::{escaped(message)}" for message in messages]
+
+
+def escaped(text: str) -> str:
+    """Return a text as the value of a workflow command."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def listed(names: Sequence[str]) -> str:

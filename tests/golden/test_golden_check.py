@@ -189,10 +189,10 @@ def test_misspelt_names():
     report = check_kit(kit(), given)
     assert report.passed
     assert report.unknown == {
-        "padded/encoder.layer.0.atention.self.query": f"padded/{QUERY}",
-        "paded/embeddings.words": "padded/embeddings.words",
+        "padded/encoder.layer.0.atention.self.query": f"the nearest name is padded/{QUERY}",
+        "paded/embeddings.words": "the nearest name is padded/embeddings.words",
     }
-    assert f"(the nearest name is padded/{QUERY})" in report.render()
+    assert f"atention.self.query: the nearest name is padded/{QUERY}" in report.render()
 
 
 def test_another_shape():

@@ -36,7 +36,7 @@ def test_arrays_of_other_cases_are_left_out():
         ({WIDE: 0.0}, None, "write '<case>/<name>', or choose one .* of plain, padded"),
         ({f"plain/{WIDE}": 0.0}, "padded", "none of the 1 arrays is of case 'padded'"),
         ({f"plain/{WIDE}": 0.0}, "long", "no case 'long', it has plain, padded"),
-        ({"encoder.layer.0.wides": 0.0}, "plain", f"the nearest to it is '{WIDE}'"),
+        ({"encoder.layer.0.wides": 0.0}, "plain", f"is the first, the nearest name is {WIDE} "),
     ],
 )
 def test_nothing_to_judge(given, case, message):
@@ -97,15 +97,15 @@ def test_json(run):
 
 
 def test_json_names_a_mistake(run):
-    from npbert.golden.mistakes.catalogue import MUTATIONS, planted
+    from npbert.golden.mistakes.catalogue import MISTAKES, planted
 
-    no_scale = next(mutation for mutation in MUTATIONS if mutation.name == "no_scale")
+    no_scale = next(mistake for mistake in MISTAKES if mistake.name == "no_scale")
     with planted(no_scale, single_precision(kit().model())) as mistaken:
         given = npbert.trace(mistaken, **kit().inputs("plain"))
     arrays = {q.name: q.value for q in given}
     _, out, _ = run(arrays, "--case", "plain", "--json")
     (found,) = json.loads(out)["diagnosis"]
-    assert found["mutation"] == "no_scale" and found["complete"] is True
+    assert found["mistake"] == "no_scale" and found["complete"] is True
     assert found["edits"] == [
         {"file": "npbert/ops.py", "old": "/ math.sqrt(query.shape[-1])", "new": ""}
     ]

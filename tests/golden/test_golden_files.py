@@ -1,5 +1,6 @@
 """Reading golden kits that are damaged, and writing them so that there is never half of one."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -115,8 +116,14 @@ WRONG = {
         setting({"axis": 9, "step": 2}, "tensors", 4, "sampled"),
         "axis is 9, expected an axis of",
     ),
+    "axes that are not those of a shape": (
+        setting(["out"], "parameters", 0, "axes"),
+        r"parameters\[0\].axes is \['out'\], expected a name for each axis of \[32, 8\]",
+    ),
+    "texts of other rows": (setting(["a", "b"], "cases", 0, "texts"), "for each of 1 rows"),
+    "too few tokens": (setting([["a"]], "cases", 0, "tokens"), "expected 4 tokens for each of 1"),
     "a mistake that shows in no tensor": (
-        setting({"padded_end": "nowhere"}, "mutations", 0, "first_divergence"),
+        setting({"padded_end": "nowhere"}, "mistakes", 0, "first_divergence"),
         "a tensor of the kit, or null",
     ),
 }
@@ -134,6 +141,10 @@ def test_a_damaged_manifest(copy, wrong):
 def test_weights_elsewhere_are_found_by_a_relative_path(copy):
     (copy / "weights.safetensors").rename(copy.parent / "other.safetensors")
     change(copy, setting("../other.safetensors", "weights"))
+    with pytest.raises(ValueError, match=r"other\.safetensors: its SHA-256 is .* has 'missing'"):
+        Kit.read(copy)
+    digest = hashlib.sha256((copy.parent / "other.safetensors").read_bytes()).hexdigest()
+    change(copy, setting(digest, "files", "../other.safetensors"))
     assert Kit.read(copy).model().num_parameters() > 100
 
 
@@ -204,7 +215,12 @@ def test_a_kit_gives_way_only_to_a_whole_one(copy):
         write_kit(copy, values | {"name": float("nan")}, {})
     assert contents(copy) == before and [*copy.parent.iterdir()] == [copy]
     write_kit(copy, values, {"inputs.safetensors": {"a": np.zeros(3)}})
-    assert sorted(contents(copy)) == ["inputs.safetensors", "manifest.json"]
+    assert sorted(contents(copy)) == [
+        "inputs.safetensors", "manifest.json", "manifest.schema.json",
+    ]  # fmt: skip
+    written = json.loads((copy / "manifest.json").read_text("utf-8"))
+    digest = hashlib.sha256((copy / "inputs.safetensors").read_bytes()).hexdigest()
+    assert written == {**values, "files": {"inputs.safetensors": digest}}
     assert [*copy.parent.iterdir()] == [copy]
 
 
@@ -217,4 +233,4 @@ def test_what_is_no_kit_is_not_overwritten(tmp_path):
         write_kit(tmp_path / "notes" / "manifest.json", {}, {})
     (tmp_path / "empty").mkdir()
     write_kit(tmp_path / "empty", {"format": "any"}, {})
-    assert [*contents(tmp_path / "empty")] == ["manifest.json"]
+    assert sorted(contents(tmp_path / "empty")) == ["manifest.json", "manifest.schema.json"]

@@ -15,7 +15,8 @@ from npbert.golden import make_kit
 from npbert.golden.cases import given_cases, made_cases, possible_cases, read_cases
 from npbert.golden.comparing import difference, entries, sample
 from npbert.golden.manifest import Case, Sampled, Tolerance
-from npbert.golden.passes import rounded, run_npbert
+from npbert.golden.passes import run_npbert
+from npbert.golden.precision import rounded
 from npbert.golden.tolerances import exact, neighbours, rounded_up
 
 SMALL = dict(

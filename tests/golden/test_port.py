@@ -55,7 +55,7 @@ def test_a_planted_mistake_is_located_and_named(kit, tmp_path, right, wrong, ste
     report = check_kit(kit, run_port(SOURCE.replace(right, wrong), tmp_path))
     assert not report.passed
     assert report.blames[0].row.name == step
-    assert [finding.mutation.name for finding in report.findings] == names
+    assert [finding.mistake.name for finding in report.findings] == names
 
 
 def test_a_mistake_that_has_no_name_is_located(kit, tmp_path):

@@ -137,8 +137,8 @@ def spread_of(name, weight, config):
 
     MobileBERT has no norms that would keep its hidden states from growing with every feed-forward
     network. As large as in the other families, its weights would make scores of thousands after one
-    layer: every token attends to one other, whatever a slip does to the rest, and float32 is off by
-    4e-4 in the shares, as far as the reference is from its float64 self. Smaller maps keep the
+    layer: every token attends to one other, whatever a mistake does to the rest, and float32 is off
+    by 4e-4 in the shares, as far as the reference is from its float64 self. Smaller maps keep the
     states where they were, with larger ones for query and key: float32 then holds the tolerance of
     the others. What larger values do is tested by themselves, in test_quirks_mobilebert_reference.
     """

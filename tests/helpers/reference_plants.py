@@ -85,7 +85,7 @@ def squeeze_not_swapped_back(model):
     rewrite(of_class(model, SQUEEZE), (f"x = {back}", merged), method="transpose_output")
 
 
-# Family: name of the mutation -> how it is planted in the body.
+# Family: name of the mistake -> how it is planted in the body.
 PLANTS = {
     "Bert": {
         **FIRST_FIVE,

@@ -429,7 +429,7 @@ def test_embeddings_of_the_other_dtype_are_converted(family, head, dtype):
 
 
 def test_attention_is_far_from_uniform():
-    """What the comparison rests on: otherwise a slip in query or key would not be seen."""
+    """What the comparison rests on: otherwise a mistake in query or key would not be seen."""
     for family in HEADS:
         truth = reference(family, "Model")
         inputs = full_length(truth.config) | dict(output_attentions=True)

@@ -15,7 +15,8 @@ from npbert.checkpoints import safetensors
 from npbert.golden import Kit, make_kit
 from npbert.golden.comparing import compare
 from npbert.golden.kit import EXPECTED, EXPECTED_FLOAT32, INPUTS, WEIGHTS
-from npbert.golden.passes import from_reference, rounded, run_npbert
+from npbert.golden.passes import from_reference, run_npbert
+from npbert.golden.precision import rounded
 from npbert.golden.reference import Reference, counterpart
 
 pytestmark = pytest.mark.reference

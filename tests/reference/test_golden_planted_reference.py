@@ -56,7 +56,7 @@ def test_a_classic_mistake(family, head, name):
         plant(theirs)
     report = check_kit(kit, port_of(theirs, kit))
     assert not report.passed
-    named = [(finding.mutation.name, finding.complete) for finding in report.findings]
+    named = [(finding.mistake.name, finding.complete) for finding in report.findings]
     assert named == [(name, True)], report.render()
 
 
@@ -70,7 +70,7 @@ def test_an_epsilon_that_the_config_has_no_say_in(family, options):
     assert check_kit(kit, port_of(theirs, kit)).passed
     epsilon(theirs, 1e-3)
     report = check_kit(kit, port_of(theirs, kit))
-    named = [(finding.mutation.name, finding.complete) for finding in report.findings]
+    named = [(finding.mistake.name, finding.complete) for finding in report.findings]
     assert named == [("epsilon_from_config", True)], report.render()
 
 
@@ -86,7 +86,7 @@ def test_the_kits_that_ship_with_npbert(family):
     else:
         plant(theirs)
     report = check_kit(kit, port_of(theirs, kit))
-    named = [(finding.mutation.name, finding.complete) for finding in report.findings]
+    named = [(finding.mistake.name, finding.complete) for finding in report.findings]
     assert named == [(name, True)], report.render()
 
 
@@ -237,7 +237,7 @@ def test_two_mistakes_in_two_layers(family):
     assert blamed[-1].endswith(tuple(STRANGERS[forget_bias])), report.render()
     assert blamed[:-1] and all(name.endswith(".wide") and ".0." in name for name in blamed[:-1])
     (finding,) = report.findings
-    assert finding.mutation.name == ("gelu_for_relu" if family == "MobileBert" else "tanh_gelu")
+    assert finding.mistake.name == ("gelu_for_relu" if family == "MobileBert" else "tanh_gelu")
     assert not finding.complete
     assert ".0" in finding.parts[0] and ".1" in finding.elsewhere[0], report.render()
     assert finding.explained == blamed[:-1]

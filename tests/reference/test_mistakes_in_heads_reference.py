@@ -23,7 +23,7 @@ B, T = 4, 13
 
 
 def error_of(family, head, labels, **options):
-    """Run npbert as it is now, slip and all, and return its largest error, that of the loss too."""
+    """Run npbert as it is now, mistake and all; return its largest error, that of the loss too."""
     truth = reference(family, head, **options)
     of_these_options = [x for x in LABELLED[head] if x.options == options] or LABELLED[head]
     example = dict(
@@ -34,14 +34,14 @@ def error_of(family, head, labels, **options):
     return largest_error(truth.load("float64")(**example), truth("float64", **example), "float64")
 
 
-SLIPS = {}
+MISTAKES = {}
 
 
-def slip(family, head, labels, **options):
-    """Register a slip, and the labels and options that it shows with."""
+def mistake(family, head, labels, **options):
+    """Register a mistake, and the labels and options that it shows with."""
 
     def register(plant):
-        SLIPS[f"{plant.__name__}-{family}{head}"] = plant, (family, head, labels), options
+        MISTAKES[f"{plant.__name__}-{family}{head}"] = plant, (family, head, labels), options
         return plant
 
     return register
@@ -56,18 +56,18 @@ def replace(monkeypatch, module, name, function):
 # ---- losses --------------------------------------------------------------------------------
 
 
-@slip("Bert", "ForTokenClassification", "labels")
-@slip("Bert", "ForNextSentencePrediction", "labels, some do not count")
-@slip("Bert", "ForSequenceClassification", "labels, some do not count")
-@slip("Bert", "ForMultipleChoice", "labels, some do not count")
+@mistake("Bert", "ForTokenClassification", "labels")
+@mistake("Bert", "ForNextSentencePrediction", "labels, some do not count")
+@mistake("Bert", "ForSequenceClassification", "labels, some do not count")
+@mistake("Bert", "ForMultipleChoice", "labels, some do not count")
 def labels_that_do_not_count_do(monkeypatch):
     replace(
         monkeypatch, heads, "cross_entropy", lambda right, x, labels: right(x, labels.clip(min=0))
     )
 
 
-@slip("Bert", "ForTokenClassification", "labels")
-@slip("Bert", "ForMaskedLM", "labels")
+@mistake("Bert", "ForTokenClassification", "labels")
+@mistake("Bert", "ForMaskedLM", "labels")
 def mean_over_all_labels(monkeypatch):
     replace(
         monkeypatch,
@@ -77,17 +77,17 @@ def mean_over_all_labels(monkeypatch):
     )
 
 
-@slip("Bert", "ForPreTraining", "both labels")
+@mistake("Bert", "ForPreTraining", "both labels")
 def mean_of_the_two_losses(monkeypatch):
     replace(monkeypatch, heads, "cross_entropy", lambda right, x, labels: right(x, labels) / 2)
 
 
-@slip("Bert", "ForQuestionAnswering", "positions")
+@mistake("Bert", "ForQuestionAnswering", "positions")
 def sum_of_the_two_losses(monkeypatch):
     replace(monkeypatch, heads, "cross_entropy", lambda right, x, labels: right(x, labels) * 2)
 
 
-@slip("Bert", "ForQuestionAnswering", "positions beyond the text")
+@mistake("Bert", "ForQuestionAnswering", "positions beyond the text")
 def positions_beyond_the_text_are_its_end(monkeypatch):
     replace(
         monkeypatch,
@@ -97,7 +97,7 @@ def positions_beyond_the_text_are_its_end(monkeypatch):
     )
 
 
-@slip("Bert", "ForQuestionAnswering", "positions below 0")
+@mistake("Bert", "ForQuestionAnswering", "positions below 0")
 def positions_below_0_do_not_count(monkeypatch):
     replace(
         monkeypatch,
@@ -109,12 +109,12 @@ def positions_below_0_do_not_count(monkeypatch):
     )
 
 
-@slip("Bert", "ForSequenceClassification", "numbers", num_labels=3, problem_type="regression")
+@mistake("Bert", "ForSequenceClassification", "numbers", num_labels=3, problem_type="regression")
 def sum_over_the_numbers_of_a_text(monkeypatch):
     replace(monkeypatch, heads, "mean_squared_error", lambda right, x, labels: 3 * right(x, labels))
 
 
-@slip("Bert", "ForSequenceClassification", "shares")
+@mistake("Bert", "ForSequenceClassification", "shares")
 def softmax_for_shares(monkeypatch):
     monkeypatch.setattr(
         heads,
@@ -123,7 +123,7 @@ def softmax_for_shares(monkeypatch):
     )
 
 
-@slip("Bert", "ForSequenceClassification", "shares")
+@mistake("Bert", "ForSequenceClassification", "shares")
 def shares_rounded(monkeypatch):
     replace(
         monkeypatch,
@@ -133,7 +133,7 @@ def shares_rounded(monkeypatch):
     )
 
 
-@slip("Bert", "ForSequenceClassification", "numbers", num_labels=1)
+@mistake("Bert", "ForSequenceClassification", "numbers", num_labels=1)
 def one_label_as_yes_or_no(monkeypatch):
     monkeypatch.setattr(heads, "mean_squared_error", ops.binary_cross_entropy)
 
@@ -141,8 +141,8 @@ def one_label_as_yes_or_no(monkeypatch):
 # ---- heads ---------------------------------------------------------------------------------
 
 
-@slip("Bert", "ForQuestionAnswering", "positions")
-@slip("ConvBert", "ForQuestionAnswering", "positions")
+@mistake("Bert", "ForQuestionAnswering", "positions")
+@mistake("ConvBert", "ForQuestionAnswering", "positions")
 def start_and_end_swapped(monkeypatch):
     for family in (bert, convbert):
         cls = getattr(family, f"{'Conv' * (family is convbert)}BertForQuestionAnswering")
@@ -150,7 +150,7 @@ def start_and_end_swapped(monkeypatch):
         monkeypatch.setattr(cls, "head", lambda self, x, right=right: right(self, x)[..., ::-1])
 
 
-@slip("Bert", "ForMultipleChoice", "labels")
+@mistake("Bert", "ForMultipleChoice", "labels")
 def choices_before_questions(monkeypatch):
     def flatten(right, **entries):
         swapped = {
@@ -164,25 +164,25 @@ def choices_before_questions(monkeypatch):
     monkeypatch.setattr(heads, "flatten_choices", lambda **entries: flatten(original, **entries))
 
 
-@slip("Bert", "ForSequenceClassification", "labels")
-@slip("Bert", "ForNextSentencePrediction", "labels")
-@slip("Bert", "ForMultipleChoice", "labels")
-@slip("Bert", "ForPreTraining", "both labels")
+@mistake("Bert", "ForSequenceClassification", "labels")
+@mistake("Bert", "ForNextSentencePrediction", "labels")
+@mistake("Bert", "ForMultipleChoice", "labels")
+@mistake("Bert", "ForPreTraining", "both labels")
 def no_pooler(monkeypatch):
     monkeypatch.setattr(bert, "pool", lambda x, p: x[:, 0])
 
 
-@slip("Bert", "ForSequenceClassification", "labels")
+@mistake("Bert", "ForSequenceClassification", "labels")
 def pooler_without_tanh(monkeypatch):
     monkeypatch.setattr(bert, "pool", lambda x, p: linear(x[:, 0], p.dense))
 
 
-@slip("Bert", "ForSequenceClassification", "labels")
+@mistake("Bert", "ForSequenceClassification", "labels")
 def pooler_of_the_last_token(monkeypatch):
     monkeypatch.setattr(bert, "pool", lambda x, p: pool(x[:, ::-1], p))
 
 
-@slip("ConvBert", "ForSequenceClassification", "labels")
+@mistake("ConvBert", "ForSequenceClassification", "labels")
 def classifier_with_the_tanh_of_a_pooler(monkeypatch):
     def head(x, p, config):
         return linear(np.tanh(linear(x[:, 0], p.dense)), p.out_proj)
@@ -190,7 +190,7 @@ def classifier_with_the_tanh_of_a_pooler(monkeypatch):
     monkeypatch.setattr(convbert, "classification_head", head)
 
 
-@slip("ConvBert", "ForSequenceClassification", "labels")
+@mistake("ConvBert", "ForSequenceClassification", "labels")
 def classifier_of_the_mean(monkeypatch):
     replace(
         monkeypatch,
@@ -200,14 +200,14 @@ def classifier_of_the_mean(monkeypatch):
     )
 
 
-@slip("ConvBert", "ForMultipleChoice", "labels")
+@mistake("ConvBert", "ForMultipleChoice", "labels")
 def choices_summed_up_by_the_first_token(monkeypatch):
     monkeypatch.setattr(convbert, "sequence_summary", lambda x, p, config: x[:, 0])
 
 
-@pytest.mark.parametrize("name", SLIPS)
-def test_slip_is_caught(name, monkeypatch):
-    plant, case, options = SLIPS[name]
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_is_caught(name, monkeypatch):
+    plant, case, options = MISTAKES[name]
     assert error_of(*case, **options) < TOLERANCES["float64"]
     plant(monkeypatch)
     assert error_of(*case, **options) > FAR

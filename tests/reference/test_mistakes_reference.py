@@ -17,8 +17,8 @@ from reference_models import (
     reference,
 )
 
-from npbert.golden.mistakes.catalogue import MUTATIONS
-from npbert.golden.mistakes.planting import Edit, Mutation, planted
+from npbert.golden.mistakes.catalogue import MISTAKES
+from npbert.golden.mistakes.planting import Edit, Mistake, planted
 
 pytestmark = pytest.mark.reference
 
@@ -92,7 +92,7 @@ HEAD_OF = {"no_norm_in_head": "ForMaskedLM", "tanh_gelu_in_head": "ForMaskedLM",
            "no_decoder_bias": "ForMaskedLM", "decoder_without_dense": "ForMaskedLM"}  # fmt: skip
 
 
-@pytest.mark.parametrize("mistake", MUTATIONS, ids=lambda mistake: mistake.name)
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_a_mistake_known_by_name_is_caught(mistake):
     if mistake.name in ELSEWHERE:
         pytest.skip("shows in the answers of its head alone: test_mistakes_in_heads_reference.py")
@@ -271,7 +271,7 @@ FURTHER = {
 )
 def test_a_further_mistake_is_caught(name, config):
     _, head, *edits = FURTHER[name]
-    mistake = Mutation(name, "", tuple(Edit(*edit) for edit in edits))
+    mistake = Mistake(name, "", tuple(Edit(*edit) for edit in edits))
     truth, model = loaded(config, head, "float32")
     assert mistake.edits_for(model)
     with planted(mistake, model) as mistaken:

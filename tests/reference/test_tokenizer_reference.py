@@ -208,13 +208,13 @@ def test_words_around_the_longest(name):
 
 
 def stays_in_place(characters):
-    """Strip accents without sorting marks: a slip."""
+    """Strip accents without sorting marks: a mistake."""
     marks = stages.ranges("MARKS")
     parts = [(part, place) for c, place in characters for part in stages.decompose(c)]
     return [(part, place) for part, place in parts if ord(part) not in marks]
 
 
-SLIPS = {
+MISTAKES = {
     "Python's lower case": ("lower", lambda cs: [(s, i) for c, i in cs for s in c.lower()]),
     "final sigma": (
         "lower",
@@ -257,8 +257,8 @@ def words_of(tokenizer, text):
     return [stages.text_of(word.characters) for word in words]
 
 
-@pytest.mark.parametrize("slip", SLIPS)
-def test_that_a_slip_would_be_seen(all_characters, monkeypatch, slip):
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_that_a_mistake_would_be_seen(all_characters, monkeypatch, mistake):
     theirs = reference(all_characters)
     texts = [*SAMPLES, "e\U0001d16d\U0001d165", "".join(map(in_context, range(0x20, 0x2C00)))]
 
@@ -272,7 +272,7 @@ def test_that_a_slip_would_be_seen(all_characters, monkeypatch, slip):
         )
 
     assert differences() == 0
-    monkeypatch.setattr(stages, *SLIPS[slip])
+    monkeypatch.setattr(stages, *MISTAKES[mistake])
     assert differences() > 0
 
 

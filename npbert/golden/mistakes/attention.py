@@ -3,47 +3,47 @@
 from __future__ import annotations
 
 from npbert.golden.mistakes.conditions import count_heads, family_of, has_heads, layers
-from npbert.golden.mistakes.planting import Edit, Mutation, exchanged
+from npbert.golden.mistakes.planting import Edit, Mistake, exchanged
 
 ATTEND = "ops.attend"
 SOFTMAX = "probs = softmax(masked_scores)"
 SOFTMAX_OVER_QUERIES = "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)"
 CAUSAL = "((0, 0), (K // 2, K // 2), (0, 0))", "((0, 0), (K - 1, 0), (0, 0))"
 
-ATTENTION: tuple[Mutation, ...] = (
-    Mutation(
+ATTENTION: tuple[Mistake, ...] = (
+    Mistake(
         "no_mask",
         "attention that does not mask padding",
         (Edit(ATTEND, "masked_scores = scores + mask_bias", "masked_scores = scores + 0"),),
         when=layers,
     ),
-    Mutation(
+    Mistake(
         "mask_after_softmax",
         "the mask taken after the softmax instead of before it",
         (Edit(ATTEND, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),),
         when=layers,
         hidden=("exponentials",),
     ),
-    Mutation(
+    Mistake(
         "softmax_over_queries",
         "a softmax of the attention scores over the axis of the queries",
         (Edit(ATTEND, SOFTMAX, SOFTMAX_OVER_QUERIES),),
         when=layers,
         hidden=("exponentials",),
     ),
-    Mutation(
+    Mistake(
         "no_scale",
         "attention scores that are not divided by the root of the head width",
         (Edit(ATTEND, " / math.sqrt(query.shape[-1])", ""),),
         when=layers,
     ),
-    Mutation(
+    Mistake(
         "scale_of_all_heads",
         "attention scores divided by the root of the width of all heads together",
         (Edit(ATTEND, "query.shape[-1])", "query.shape[1] * query.shape[-1])"),),
         when=has_heads,
     ),
-    Mutation(
+    Mistake(
         "scale_before_halving",
         "attention scores divided by the root of a head width that was not halved",
         (Edit(ATTEND, "query.shape[-1])", "2 * query.shape[-1])"),),
@@ -52,7 +52,7 @@ ATTENTION: tuple[Mutation, ...] = (
             family_of(model) == "convbert" and layers(model) and count_heads(model) != 2
         ),
     ),
-    Mutation(
+    Mistake(
         "heads_interleaved",
         "heads that take every H-th channel instead of a run of them",
         (
@@ -64,7 +64,7 @@ ATTENTION: tuple[Mutation, ...] = (
         ),
         when=has_heads,
     ),
-    Mutation(
+    Mistake(
         "heads_not_swapped_back",
         "heads merged without their axis being swapped back behind the tokens",
         (
@@ -77,13 +77,13 @@ ATTENTION: tuple[Mutation, ...] = (
         when=has_heads,
         hidden=("context",),
     ),
-    Mutation(
+    Mistake(
         "scores_transposed",
         "attention scores of the keys by the queries instead of the queries by the keys",
         (Edit(ATTEND, "query @ key.swapaxes(-1, -2)", "key @ query.swapaxes(-1, -2)"),),
         when=layers,
     ),
-    Mutation(
+    Mistake(
         "query_and_key_weights_swapped",
         "the parameters of query and key in each other's place",
         parameters=lambda tensors: exchanged(tensors, "query", "key"),
@@ -95,32 +95,32 @@ ATTENTION: tuple[Mutation, ...] = (
     ),
 )
 
-CONVOLUTIONS: tuple[Mutation, ...] = (
-    Mutation(
+CONVOLUTIONS: tuple[Mistake, ...] = (
+    Mistake(
         "filters_reversed",
         "the filters of the dynamic convolution from right to left",
         (Edit("kernels.dynamic_convolution", "windows, filters)", "windows, filters[..., ::-1])"),),
         when=lambda model: layers(model) and family_of(model) == "convbert",
     ),
-    Mutation(
+    Mistake(
         "taps_reversed",
         "the filters of the span summary from right to left",
         (Edit("kernels.depthwise_convolution", "weight[:, 0].T", "weight[:, 0, ::-1].T"),),
         when=lambda model: layers(model) and family_of(model) == "convbert",
     ),
-    Mutation(
+    Mistake(
         "dynamic_convolution_causal",
         "a dynamic convolution that looks only backwards",
         (Edit("kernels.dynamic_convolution", *CAUSAL),),
         when=lambda model: layers(model) and family_of(model) == "convbert",
     ),
-    Mutation(
+    Mistake(
         "span_summary_causal",
         "a span summary that looks only backwards",
         (Edit("kernels.depthwise_convolution", *CAUSAL),),
         when=lambda model: layers(model) and family_of(model) == "convbert",
     ),
-    Mutation(
+    Mistake(
         "windows_channel_minor",
         "windows unfolded with the neighbours before the channels",
         (
@@ -132,13 +132,13 @@ CONVOLUTIONS: tuple[Mutation, ...] = (
         ),
         when=lambda model: layers(model) and family_of(model) == "convbert",
     ),
-    Mutation(
+    Mistake(
         "convolution_first",
         "the heads of the convolution before those of attention",
         (Edit("convbert.mixed_attention", "[far, near]", "[near, far]"),),
         when=layers,
     ),
-    Mutation(
+    Mistake(
         "convolution_masked",
         "a convolution that takes padding for zeros",
         (
@@ -150,13 +150,13 @@ CONVOLUTIONS: tuple[Mutation, ...] = (
         ),
         when=layers,
     ),
-    Mutation(
+    Mistake(
         "filters_without_query",
         "filters made of the span summary alone, not multiplied by the query",
         (Edit("convbert.span_filters", "summary * query", "summary * 1"),),
         when=layers,
     ),
-    Mutation(
+    Mistake(
         "filters_softmax_over_heads",
         "a softmax of the filters over the heads instead of the neighbours",
         (

@@ -15,16 +15,16 @@ from __future__ import annotations
 from npbert.golden.mistakes.attention import ATTENTION, CONVOLUTIONS
 from npbert.golden.mistakes.heads import HEADS
 from npbert.golden.mistakes.layers import EMBEDDINGS, LAYERS, MAPS, NORMS
-from npbert.golden.mistakes.planting import Mutation, planted
+from npbert.golden.mistakes.planting import Mistake, planted
 from npbert.model.base import PreTrainedModel
 
-__all__ = ["MUTATIONS", "Mutation", "applicable", "planted"]
+__all__ = ["MISTAKES", "Mistake", "applicable", "planted"]
 
-MUTATIONS: tuple[Mutation, ...] = (
+MISTAKES: tuple[Mistake, ...] = (
     *EMBEDDINGS, *NORMS, *ATTENTION, *CONVOLUTIONS, *MAPS, *LAYERS, *HEADS
 )  # fmt: skip
 
 
-def applicable(model: PreTrainedModel) -> list[Mutation]:
+def applicable(model: PreTrainedModel) -> list[Mistake]:
     """Return the mistakes that somebody who ports this model can make."""
-    return [mutation for mutation in MUTATIONS if mutation.applies(model)]
+    return [mistake for mistake in MISTAKES if mistake.applies(model)]

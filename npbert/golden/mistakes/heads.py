@@ -12,7 +12,7 @@ from npbert.golden.mistakes.conditions import (
     pools,
     reads_first_token,
 )
-from npbert.golden.mistakes.planting import Edit, Mutation
+from npbert.golden.mistakes.planting import Edit, Mistake
 from npbert.model import heads
 
 ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
@@ -36,14 +36,14 @@ def in_other_order(name: str) -> Any:
     return change
 
 
-HEADS: tuple[Mutation, ...] = (
-    Mutation(
+HEADS: tuple[Mistake, ...] = (
+    Mistake(
         "pooler_without_tanh",
         "a pooler without tanh",
         (Edit("family.pool", "np.tanh(linear(", "np.positive(linear("),),
         when=pools,
     ),
-    Mutation(
+    Mistake(
         "last_token_pooled",
         "a text summed up by its last position instead of its first",
         (
@@ -54,7 +54,7 @@ HEADS: tuple[Mutation, ...] = (
         ),
         when=reads_first_token,
     ),
-    Mutation(
+    Mistake(
         "first_token_summed_up",
         "a choice summed up by its first position instead of its last",
         (Edit("convbert.sequence_summary", "summary = x[:, -1]", "summary = x[:, 0]"),),
@@ -63,7 +63,7 @@ HEADS: tuple[Mutation, ...] = (
             and getattr(model.config, "summary_type", "last") not in ("first", "mean")
         ),
     ),
-    Mutation(
+    Mistake(
         "tanh_gelu_in_head",
         "the tanh approximation of GELU in the head",
         (
@@ -75,13 +75,13 @@ HEADS: tuple[Mutation, ...] = (
         ),
         when=activates_in_head,
     ),
-    Mutation(
+    Mistake(
         "no_decoder_bias",
         "scores of word pieces without the bias of the decoder",
         parameters=without_decoder_bias,
         when=fills_masks,
     ),
-    Mutation(
+    Mistake(
         "decoder_without_dense",
         "scores of word pieces by the word embeddings alone, without the part of `dense`",
         (Edit("mobilebert.masked_lm_head", "by_embedding + by_dense", "by_embedding + 0"),),
@@ -89,13 +89,13 @@ HEADS: tuple[Mutation, ...] = (
             fills_masks(model) and model.config.embedding_size < model.config.hidden_size
         ),
     ),
-    Mutation(
+    Mistake(
         "next_sentence_labels_swapped",
         "the two labels of next-sentence prediction swapped",
         parameters=in_other_order("cls.seq_relationship"),
         when=lambda model: isinstance(model, (heads.PreTraining, heads.NextSentencePrediction)),
     ),
-    Mutation(
+    Mistake(
         "start_and_end_swapped",
         "the start and the end of the answer swapped",
         parameters=in_other_order("qa_outputs"),

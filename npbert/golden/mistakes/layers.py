@@ -16,7 +16,7 @@ from npbert.golden.mistakes.conditions import (
     normalises,
     of_mobilebert,
 )
-from npbert.golden.mistakes.planting import Edit, Mutation
+from npbert.golden.mistakes.planting import Edit, Mistake
 
 ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
 
@@ -25,8 +25,8 @@ def transpose_square(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array.T if is_square(name, array) else array for name, array in tensors.items()}
 
 
-EMBEDDINGS: tuple[Mutation, ...] = (
-    Mutation(
+EMBEDDINGS: tuple[Mistake, ...] = (
+    Mistake(
         "no_type_embeddings",
         "the embeddings without those of the token types",
         (
@@ -36,7 +36,7 @@ EMBEDDINGS: tuple[Mutation, ...] = (
             Edit("squeezebert.embeddings", "words + positions + types", "words + positions"),
         ),
     ),
-    Mutation(
+    Mistake(
         "no_position_embeddings",
         "the embeddings without those of the positions",
         (
@@ -46,7 +46,7 @@ EMBEDDINGS: tuple[Mutation, ...] = (
             Edit("squeezebert.embeddings", "words + positions + types", "words + types"),
         ),
     ),
-    Mutation(
+    Mistake(
         "positions_from_one",
         "positions that count from 1 instead of 0",
         (
@@ -57,7 +57,7 @@ EMBEDDINGS: tuple[Mutation, ...] = (
             ),
         ),
     ),
-    Mutation(
+    Mistake(
         "trigrams_reversed",
         "trigrams in reading order: the token before, the token, the one after",
         (
@@ -71,8 +71,8 @@ EMBEDDINGS: tuple[Mutation, ...] = (
     ),
 )
 
-NORMS: tuple[Mutation, ...] = (
-    Mutation(
+NORMS: tuple[Mistake, ...] = (
+    Mistake(
         "epsilon_1e-5",
         "a layer norm with epsilon 1e-5",
         (Edit("ops.layer_norm", "np.sqrt(variance + eps)", "np.sqrt(variance + 1e-5)"),),
@@ -81,7 +81,7 @@ NORMS: tuple[Mutation, ...] = (
             and bool({model.config.layer_norm_eps, fixed_epsilon(model)} - {1e-5, None})
         ),
     ),
-    Mutation(
+    Mistake(
         "epsilon_from_config",
         "a layer norm that takes epsilon from the config where the model fixes it",
         (
@@ -95,7 +95,7 @@ NORMS: tuple[Mutation, ...] = (
             and model.config.layer_norm_eps not in (fixed_epsilon(model), 1e-5)
         ),
     ),
-    Mutation(
+    Mistake(
         "unbiased_variance",
         "a layer norm whose variance is divided by D - 1",
         (
@@ -107,7 +107,7 @@ NORMS: tuple[Mutation, ...] = (
         ),
         when=normalises,
     ),
-    Mutation(
+    Mistake(
         "layer_norm_for_no_norm",
         "a layer norm where the model only scales and shifts",
         (
@@ -119,7 +119,7 @@ NORMS: tuple[Mutation, ...] = (
         ),
         when=of_mobilebert(lambda config: config.normalization_type == "no_norm"),
     ),
-    Mutation(
+    Mistake(
         "no_norm_in_head",
         "a scale and shift in the masked-LM head, where the model has a real layer norm",
         (
@@ -133,8 +133,8 @@ NORMS: tuple[Mutation, ...] = (
     ),
 )
 
-MAPS: tuple[Mutation, ...] = (
-    Mutation(
+MAPS: tuple[Mistake, ...] = (
+    Mistake(
         "group_weights_transposed",
         "the matrices of grouped maps read the other way round",
         (
@@ -157,7 +157,7 @@ MAPS: tuple[Mutation, ...] = (
             )
         ),
     ),
-    Mutation(
+    Mistake(
         "square_weights_transposed",
         "the square matrices of linear maps transposed",
         parameters=transpose_square,
@@ -165,14 +165,14 @@ MAPS: tuple[Mutation, ...] = (
     ),
 )
 
-LAYERS: tuple[Mutation, ...] = (
-    Mutation(
+LAYERS: tuple[Mistake, ...] = (
+    Mistake(
         "tanh_gelu",
         "the tanh approximation of GELU in the layers",
         (Edit("family.feed_forward", ACTIVATION, 'activation = ACTIVATIONS["gelu_new"]'),),
         when=lambda model: layers(model) and is_gelu(model),
     ),
-    Mutation(
+    Mistake(
         "gelu_for_relu",
         "GELU where the config says ReLU",
         (
@@ -181,7 +181,7 @@ LAYERS: tuple[Mutation, ...] = (
         ),
         when=lambda model: model.config.hidden_act == "relu",
     ),
-    Mutation(
+    Mistake(
         "residual_of_layer_input",
         "a feed-forward network that is added to the layer's input, not to what attention gave",
         tuple(
@@ -196,19 +196,19 @@ LAYERS: tuple[Mutation, ...] = (
         ),
         when=layers,
     ),
-    Mutation(
+    Mistake(
         "residual_of_shared_bottleneck",
         "attention added to the bottleneck of query and key instead of the other one",
         (Edit("mobilebert.layer", "norm(narrow + projected,", "norm(shared + projected,"),),
         when=of_mobilebert(has_bottlenecks),
     ),
-    Mutation(
+    Mistake(
         "query_and_key_of_input_bottleneck",
         "query and key made of the bottleneck that attention is added to, not of their own",
         (Edit("mobilebert.bottleneck", "return shared, x, narrow", "return narrow, x, narrow"),),
         when=of_mobilebert(has_bottlenecks),
     ),
-    Mutation(
+    Mistake(
         "value_of_bottleneck",
         "value made of the bottleneck instead of the layer's whole input",
         (
@@ -220,7 +220,7 @@ LAYERS: tuple[Mutation, ...] = (
             lambda config: has_bottlenecks(config) and config.hidden_size == config.true_hidden_size
         ),
     ),
-    Mutation(
+    Mistake(
         "one_feed_forward_too_few",
         "one feed-forward network too few in each layer",
         (Edit("mobilebert.layer", "feedforward_networks - 1", "feedforward_networks - 2"),),

@@ -1,6 +1,6 @@
 """Plants a mistake in npbert's own forward pass, as an edit of the source that a reader sees.
 
-    with planted(mutation, model) as mistaken:
+    with planted(mistake, model) as mistaken:
         trace(mistaken, **inputs)
 
 The source of a function is edited, compiled under its own file name and line numbers, and replaces
@@ -14,7 +14,7 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Mutation:
+class Mistake:
     """A classic mistake: what it is, and the edit with which npbert makes it.
 
     about        the mistake in words, to follow "your values match this model with"
@@ -67,9 +67,7 @@ class Mutation:
 
     def edits_for(self, model: PreTrainedModel) -> tuple[Edit, ...]:
         """Return the edits of files that a model's passes run through."""
-        family = type(model).__module__.rpartition(".")[2]
-        files = (FAMILY, family, *SHARED)
-        return tuple(edit for edit in self.edits if edit.place.partition(".")[0] in files)
+        return edits_for(self.edits, model)
 
     def applies(self, model: PreTrainedModel) -> bool:
         """Tell whether a model of this class and config can be mistaken in this way."""
@@ -90,22 +88,37 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
+def edits_for(edits: Iterable[Edit], model: PreTrainedModel) -> tuple[Edit, ...]:
+    family = type(model).__module__.rpartition(".")[2]
+    files = (FAMILY, family, *SHARED)
+    return tuple(edit for edit in edits if edit.place.partition(".")[0] in files)
+
+
 @contextmanager
-def planted(mutation: Mutation, model: PreTrainedModel) -> Iterator[PreTrainedModel]:
+def planted(mistake: Mistake, model: PreTrainedModel) -> Iterator[PreTrainedModel]:
     """Let forward passes contain a mistake, and give the model to run them with.
 
-    That is the model itself, or a copy with other parameters. The plain NumPy definitions run while
-    the block is open, for the edits are of those. Raises ValueError for an edit that does not fit
-    the source.
+    That is the model itself, or a copy with other parameters. Raises ValueError as `edited` does.
+    """
+    with edited(mistake.edits, model):
+        yield _with_parameters(model, mistake.parameters) if mistake.parameters else model
+
+
+@contextmanager
+def edited(edits: Iterable[Edit], model: PreTrainedModel) -> Iterator[None]:
+    """Let forward passes of a model run through an edited source.
+
+    The plain NumPy definitions run while the block is open, for the edits are of those. Raises
+    ValueError for an edit that does not fit the source.
     """
     family = sys.modules[type(model).__module__]
     by_place: dict[str, list[Edit]] = {}
-    for edit in mutation.edits_for(model):
+    for edit in edits_for(edits, model):
         by_place.setdefault(edit.place, []).append(edit)
-    mistaken = [_mistaken(family, place, tuple(edits)) for place, edits in by_place.items()]
+    functions = [_edited(family, place, tuple(these)) for place, these in by_place.items()]
     undo: list[tuple[Any, str, Any]] = []
     try:
-        for holder, name, function in mistaken:
+        for holder, name, function in functions:
             right = getattr(holder, name)
             holders = [holder]
             if isinstance(holder, ModuleType):  # and those that have imported it
@@ -114,13 +127,13 @@ def planted(mutation: Mutation, model: PreTrainedModel) -> Iterator[PreTrainedMo
                 undo.append((each, name, right))
                 setattr(each, name, function)
         with backend.using("numpy"):
-            yield _with_parameters(model, mutation.parameters) if mutation.parameters else model
+            yield
     finally:
         for holder, name, right in reversed(undo):
             setattr(holder, name, right)
 
 
-def _mistaken(family: ModuleType, place: str, edits: tuple[Edit, ...]) -> tuple[Any, str, Any]:
+def _edited(family: ModuleType, place: str, edits: tuple[Edit, ...]) -> tuple[Any, str, Any]:
     """Return where a function is kept, under which name, and the edited function."""
     file, _, path = place.partition(".")
     module = family if file == FAMILY else SHARED.get(file) or sys.modules[f"npbert.{file}"]

@@ -12,10 +12,10 @@ import npbert
 from npbert.compiled import backend
 from npbert.golden.checking import check_kit
 from npbert.golden.kit import Kit
-from npbert.golden.mistakes import catalogue as mutations
+from npbert.golden.mistakes import catalogue as mistakes
 from npbert.golden.mistakes import planting
-from npbert.golden.mistakes.catalogue import MUTATIONS, applicable, planted
-from npbert.golden.mistakes.planting import Edit, Mutation
+from npbert.golden.mistakes.catalogue import MISTAKES, applicable, planted
+from npbert.golden.mistakes.planting import Edit, Mistake
 
 HEADS = [
     "Model", "ForMaskedLM", "ForSequenceClassification", "ForMultipleChoice",
@@ -30,16 +30,16 @@ def kit_of(family, head, **options):
     return make_kit(model, {"padded": make_cases(model)["padded"]})
 
 
-def port_with(mutation, kit):
+def port_with(mistake, kit):
     """Return what npbert computes in float32 with a mistake in it."""
     given = {}
     for case in kit.cases:
         with (
-            planted(mutation, single_precision(kit.model())) as mistaken,
+            planted(mistake, single_precision(kit.model())) as mistaken,
             np.errstate(all="ignore"),
         ):
             for quantity in npbert.trace(mistaken, **kit.inputs(case)):
-                hidden = mutation.hidden and quantity.name.endswith(mutation.hidden)
+                hidden = mistake.hidden and quantity.name.endswith(mistake.hidden)
                 if quantity.name in kit.by_name and not hidden:
                     given[f"{case}/{quantity.name}"] = quantity.value
     return given
@@ -53,28 +53,28 @@ def cases():
     places = {}
     for family, head in itertools.product(OPTIONS, HEADS):
         if hasattr(npbert, family + head):
-            for mutation in applicable(make_model(family, head, num_hidden_layers=1)):
-                places.setdefault(mutation.name, {}).setdefault(family, (head, mutation))
+            for mistake in applicable(make_model(family, head, num_hidden_layers=1)):
+                places.setdefault(mistake.name, {}).setdefault(family, (head, mistake))
     for number, found in enumerate(places.values()):
         family = [*found][number % len(found)]
-        head, mutation = found[family]
-        yield pytest.param(family, head, mutation, id=f"{family}-{mutation.name}")
+        head, mistake = found[family]
+        yield pytest.param(family, head, mistake, id=f"{family}-{mistake.name}")
 
 
-@pytest.mark.parametrize(("family", "head", "mutation"), [*cases()])
-def test_every_mistake_is_named_and_no_other(family, head, mutation):
+@pytest.mark.parametrize(("family", "head", "mistake"), [*cases()])
+def test_every_mistake_is_named_and_no_other(family, head, mistake):
     kit = kit_of(family, head)
-    report = check_kit(kit, port_with(mutation, kit))
-    named = [(finding.mutation.name, finding.complete) for finding in report.findings]
-    assert not report.passed and named == [(mutation.name, True)], report.render()
+    report = check_kit(kit, port_with(mistake, kit))
+    named = [(finding.mistake.name, finding.complete) for finding in report.findings]
+    assert not report.passed and named == [(mistake.name, True)], report.render()
 
 
 def test_every_mistake_is_tested_somewhere():
     tested = {parameters.values[2].name for parameters in cases()}
-    never = {mutation.name for mutation in MUTATIONS} - tested
+    never = {mistake.name for mistake in MISTAKES} - tested
     # these need a config that the small models do not have
     assert never == {"epsilon_from_config", "value_of_bottleneck"}
-    assert len({mutation.name for mutation in MUTATIONS}) == len(MUTATIONS)
+    assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_every_mistake_is_tested_somewhere():
 )
 def test_mistakes_that_need_a_config_of_their_own(family, name, options):
     kit = kit_of(family, BODY, **options)
-    (mutation,) = (m for m in applicable(kit.model()) if m.name == name)
-    report = check_kit(kit, port_with(mutation, kit))
-    assert [finding.mutation.name for finding in report.findings] == [name], report.render()
+    (mistake,) = (m for m in applicable(kit.model()) if m.name == name)
+    report = check_kit(kit, port_with(mistake, kit))
+    assert [finding.mistake.name for finding in report.findings] == [name], report.render()
 
 
 # ---- where only results are given ------------------------------------------------------------
@@ -106,7 +106,7 @@ def test_a_mistake_shows_in_the_results_alone():
     given = port_with(tanh_gelu, kit)
     last = {name: given[name] for name in ["padded/encoder.layer.0.output.LayerNorm"]}
     report = check_kit(kit, last)
-    assert [finding.mutation for finding in report.findings] == [tanh_gelu]
+    assert [finding.mistake for finding in report.findings] == [tanh_gelu]
     assert "Nothing before it was given" in report.render()
     assert "may also be in what was not given: " in report.render()
 
@@ -115,13 +115,13 @@ def test_mistakes_that_give_the_same_results_are_both_named():
     kit = kit_of("Bert", BODY)
     given = port_with(by_name("scores_transposed"), kit)
     report = check_kit(kit, {n: a for n, a in given.items() if n.endswith("output.LayerNorm")})
-    named = {finding.mutation.name for finding in report.findings}
+    named = {finding.mistake.name for finding in report.findings}
     assert named >= {"scores_transposed", "query_and_key_weights_swapped"}
     assert "more tensors would tell them apart" in report.render()
 
 
 def by_name(name):
-    return next(mutation for mutation in MUTATIONS if mutation.name == name)
+    return next(mistake for mistake in MISTAKES if mistake.name == name)
 
 
 def test_what_was_not_masked_is_followed():
@@ -140,9 +140,9 @@ SHIPPED = Path(__file__).parents[2] / "weights" / "golden"
 def test_a_shipped_kit_knows_a_right_port_from_a_wrong_one(family):
     kit = Kit.read(SHIPPED / f"{family}-model")
     assert check_kit(kit, kit.directory / "expected_float32.safetensors").passed
-    mutation = by_name("heads_interleaved")
-    report = check_kit(kit, port_with(mutation, kit))
-    assert [finding.mutation for finding in report.findings] == [mutation], report.render()
+    mistake = by_name("heads_interleaved")
+    report = check_kit(kit, port_with(mistake, kit))
+    assert [finding.mistake for finding in report.findings] == [mistake], report.render()
 
 
 def test_a_kit_of_modules_alone_knows_what_they_are_made_of():
@@ -156,7 +156,7 @@ def test_a_kit_of_modules_alone_knows_what_they_are_made_of():
     assert blame.row.name == self_attention
     names = ["query", "key", "value", "conv_out_layer", "conv_kernel_layer"]
     assert {f"{self_attention}.{name}": True for name in names}.items() <= blame.given.items()
-    assert [finding.mutation.name for finding in report.findings] == ["filters_reversed"]
+    assert [finding.mistake.name for finding in report.findings] == ["filters_reversed"]
 
 
 # ---- planting ----------------------------------------------------------------------------------
@@ -167,11 +167,11 @@ def test_a_planted_mistake_is_gone_afterwards(monkeypatch):
     monkeypatch.setattr(backend, "_chosen", "auto")
     inputs = dict(input_ids=[[1, 2, 3, 4]])
     before = npbert.trace(model, **inputs).output.last_hidden_state
-    for mutation in applicable(model):
-        with planted(mutation, model), pytest.raises(ZeroDivisionError):
+    for mistake in applicable(model):
+        with planted(mistake, model), pytest.raises(ZeroDivisionError):
             assert backend.get_backend() == "numpy"
             raise ZeroDivisionError
-        with pytest.raises(ZeroDivisionError), planted(mutation, model):
+        with pytest.raises(ZeroDivisionError), planted(mistake, model):
             raise ZeroDivisionError
     assert backend.chosen_backend() == "auto"
     after = npbert.trace(model, **inputs).output.last_hidden_state
@@ -209,7 +209,7 @@ def test_parameters_are_changed_in_a_copy():
     ],
 )
 def test_an_edit_that_does_not_fit_is_an_error(edit):
-    misfit = planted(Mutation("bad", "", (edit,)), make_model("Bert"))
+    misfit = planted(Mistake("bad", "", (edit,)), make_model("Bert"))
     with pytest.raises(ValueError, match=r"ops\.\w+: .* expected once"), misfit:
         pass
 
@@ -220,7 +220,7 @@ def test_methods_can_be_edited():
     )
     model = make_model("Bert", "ForQuestionAnswering")
     right = model(input_ids=[[1, 2, 3]])
-    with planted(Mutation("both_ends", "", (edit,)), model):
+    with planted(Mistake("both_ends", "", (edit,)), model):
         wrong = model(input_ids=[[1, 2, 3]])
     np.testing.assert_array_equal(wrong.start_logits, wrong.end_logits)
     assert not np.array_equal(right.start_logits, wrong.start_logits)
@@ -228,7 +228,7 @@ def test_methods_can_be_edited():
 
 def test_only_what_a_model_has_can_be_mistaken():
     def names(*arguments, **options):
-        return {mutation.name for mutation in applicable(make_model(*arguments, **options))}
+        return {mistake.name for mistake in applicable(make_model(*arguments, **options))}
 
     assert "trigrams_reversed" in names("MobileBert")
     assert "trigrams_reversed" not in names("MobileBert", trigram_input=False)
@@ -241,10 +241,10 @@ def test_only_what_a_model_has_can_be_mistaken():
     assert not {n for n in names("Bert", num_hidden_layers=0) if "scale" in n or "mask" in n}
 
 
-def test_a_mutation_shows_its_edits():
+def test_a_mistake_shows_its_edits():
     model = make_model("ConvBert")
     assert by_name("filters_reversed").differences(model) == [
         ("npbert/kernels.py", "windows, filters)", "windows, filters[..., ::-1])")
     ]
     assert len(by_name("residual_of_layer_input").differences(model)) == 4
-    assert mutations.planted is planting.planted
+    assert mistakes.planted is planting.planted
