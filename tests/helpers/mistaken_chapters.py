@@ -70,15 +70,16 @@ def mistaken(family, name):
 
 
 def noticed(path, family, name):
-    """Run a chapter with a mistake planted; return the assertion that fails, None if none does.
+    """Run a chapter with a mistake planted; return the line that fails, None if none does.
 
-    The pictures are not drawn: they assert nothing, and take the most time.
+    It is an assertion, or a product of shapes that do not fit. The pictures are not drawn: they
+    assert nothing, and take the most time.
     """
     with mistaken(family, name), undrawn(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             chapters.run(path)
-        except AssertionError as error:
+        except (AssertionError, ValueError) as error:
             return inspect.getinnerframes(error.__traceback__)[-1].code_context
     return None
 
