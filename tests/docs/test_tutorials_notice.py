@@ -16,6 +16,9 @@ from mistaken_chapters import mistaken, mistakes, noticed
 
 FAMILY_OF = {
     "03_bert": "bert",
+    "04_convbert": "convbert",
+    "05_mobilebert": "mobilebert",
+    "06_squeezebert": "squeezebert",
 }
 SHARE = 0.95  # of the mistakes that a chapter has to notice
 UNNOTICED: dict[str, tuple[str, ...]] = {}  # those that it does not, and why
