@@ -27,7 +27,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-SHADES, HATCHES = ("#08306b", "#4292c6", "#9ecae1", "#dbe9f6"), ("", "//", "..", "xx")  # of areas
+SHADES = ("#08306b", "#4292c6", "#9ecae1", "#dbe9f6", "#6b6b6b", "#ffffff")  # of areas
+HATCHES = ("", "//", "..", "xx", "\\\\", "||")
 LINES, DASHES = ("#08306b", "#2f7fbc", "#6b6b6b", "#b35806"), ("-", "--", "-.", ":")
 MARKS = ("o", "s", "^", "D")
 INK = "#222222"
@@ -202,11 +203,12 @@ def bars(
     """
     split = {n: v if isinstance(v, Mapping) else {"": v} for n, v in values.items()}
     parts = list(dict.fromkeys(part for bar in split.values() for part in bar))
+    parts = [part for part in parts if any(bar.get(part) for bar in split.values())]
     figure, (ax,) = start(6.8, 0.34 * len(split) + (1.3 if len(parts) > 1 else 0.9))
     reached = np.zeros(len(split))
     for number, part in enumerate(parts):
         lengths = np.array([bar.get(part, 0) for bar in split.values()], float)
-        look = dict(color=SHADES[number % 4], hatch=HATCHES[number % 4], edgecolor=INK)
+        look = dict(color=SHADES[number % 6], hatch=HATCHES[number % 6], edgecolor=INK)
         if len(parts) == 1:
             look = dict(color=SHADES[1])
         ax.barh(range(len(split)), lengths, left=reached, label=part, linewidth=0.5, **look)
@@ -218,9 +220,11 @@ def bars(
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel(x_label)
-    ax.margins(x=0.14)
     if log:
         ax.set_xscale("log")
+        ax.margins(x=0.14)
+    else:
+        ax.set_xlim(0, 1.14 * reached.max())
     if len(parts) > 1:
         figure.legend(loc="outside lower center", ncols=min(4, len(parts)))
     return Picture(figure, alt)

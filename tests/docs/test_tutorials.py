@@ -93,6 +93,18 @@ def test_a_chapter_runs_and_describes_its_pictures(path):
         assert length >= SHORTEST_DESCRIPTION, f"line {line}: described in {length} characters"
 
 
+def test_the_accuracies_are_those_of_the_models():
+    """The chapter on all families repeats figures of weights/README.md, model by model."""
+    text = (chapters.FOLDER / "07_four_families_one_page.md").read_text(encoding="utf-8")
+    told = (chapters.FOLDER.parent / "weights" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+-tiny)` \| (.+) \|$", prose(text), flags=re.MULTILINE)
+    assert len(rows) == 4
+    for model, figures in rows:
+        card = re.search(rf"^\| `{model}` \| .+$", told, flags=re.MULTILINE).group()
+        for figure in filter(None, (each.strip() for each in figures.split("|"))):
+            assert f" {figure} " in card, f"{model}: {figure} is not in weights/README.md"
+
+
 def test_a_cell_that_fails_is_found(tmp_path):
     path = tmp_path / "wrong.md"
     path.write_text("```{code-cell}\na = 1\n```\n```{code-cell}\nassert a == 2\n```\n")

@@ -35,8 +35,8 @@ def variants(family):
         yield npbert.MobileBertModel(config)
     if family == "squeezebert":  # an epsilon in the config that is not that of the layers
         config = npbert.SqueezeBertConfig(
-            vocab_size=8, hidden_size=16, embedding_size=16, num_hidden_layers=1, num_attention_heads=2,
-            layer_norm_eps=0.1,
+            vocab_size=8, hidden_size=16, embedding_size=16, num_hidden_layers=1,
+            num_attention_heads=2, layer_norm_eps=0.1,
         )  # fmt: skip
         yield npbert.SqueezeBertModel(config)
 
