@@ -397,7 +397,10 @@ def depthwise(item, step, buffers, texts, scratch):
     blocks = (D + PANEL - 1) // PANEL
     text, first = item // blocks, item % blocks * PANEL
     start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
-    source, target = integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, TARGET))
+    source, target = (
+        integer(buffers, integer(step, SOURCE)),
+        integer(buffers, integer(step, TARGET)),
+    )
     out = scratch + 4 * (T + 2 * K + 2 * PANEL)
     for d in range(first, min(first + PANEL, D)):
         padded(source, D, d, start, T, K, scratch)
@@ -413,10 +416,17 @@ def depthwise(item, step, buffers, texts, scratch):
 @compile_part
 def dynamic(item, step, buffers, texts, scratch):
     """Make one head's filters of their scores, and mix each token's neighbours, in one text."""
-    H, K, S = integer(step, HEADS), integer(step, TERMS), integer(step, ROWS) // integer(step, HEADS)
+    H, K, S = (
+        integer(step, HEADS),
+        integer(step, TERMS),
+        integer(step, ROWS) // integer(step, HEADS),
+    )
     text, head = item // H, item % H
     start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
-    source, target = integer(buffers, integer(step, SOURCE)), integer(buffers, integer(step, TARGET))
+    source, target = (
+        integer(buffers, integer(step, SOURCE)),
+        integer(buffers, integer(step, TARGET)),
+    )
     scores = integer(buffers, integer(step, OTHER))
     row_bytes = 4 * (T + PANEL)
     neighbours = scratch + K * row_bytes

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -270,7 +271,7 @@ def write_kit(
             safetensors.write(new / name, arrays)
         digests = {name: digest(new / name) for name in files}
         if (weights := values.get("weights", WEIGHTS)) != WEIGHTS:  # those of a checkpoint
-            digests[weights] = digest(directory / PurePosixPath(weights))
+            digests[weights] = digest(Path(directory) / PurePosixPath(weights))
         values = {**values, "files": digests}
         shutil.copyfile(Path(__file__).with_name(SCHEMA), new / SCHEMA)
         with atomic_write(new / MANIFEST) as file:

@@ -1,15 +1,15 @@
-"""The tutorials: their outline, the length of their cells, and that every cell runs as it stands.
+"""The chapters of the book: their outline, the length of their cells, and that all of them run.
 
-The cells of a tutorial run one after another in one namespace, as plain Python without a notebook.
+The cells of a chapter run one after another in one namespace, as plain Python without a notebook.
 """
 
 import re
 import shutil
-from pathlib import Path
 
+import chapters
 import pytest
+from chapters import CHAPTERS, code_cells, prose
 
-TUTORIALS = sorted((Path(__file__).parents[2] / "tutorials").glob("*.md"))
 OUTLINE = [
     "What you'll do",
     "What you'll learn",
@@ -18,42 +18,19 @@ OUTLINE = [
     "Where to read next",
 ]
 LONGEST_CELL = 15  # lines
+SHORTEST_DESCRIPTION = 40  # characters
 
-each_tutorial = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-
-
-def code_cells(text):
-    """Return (line number, source) of every code cell of a MyST notebook, its options left out."""
-    lines = text.splitlines()
-    cells, start = [], None
-    for number, line in enumerate(lines, 1):
-        if start is None and line.startswith("```{code-cell}"):
-            start = number
-        elif start is not None and line.startswith("```"):
-            assert line.rstrip() == "```", f"line {number}: {line!r} inside the cell of {start}"
-            body = lines[start : number - 1]
-            options = next((i for i, each in enumerate(body) if not each.startswith(":")), 0)
-            cells.append((start + 1 + options, "\n".join(body[options:])))
-            start = None
-    assert start is None, f"line {start}: the cell does not end"
-    return cells
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
 
-def prose(text):
-    """Return a tutorial without its code cells."""
-    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+def test_there_are_chapters():
+    assert CHAPTERS
 
 
-def run(path):
-    """Run all cells of a tutorial in one namespace; tracebacks show lines of the file."""
-    namespace = {"__name__": "__main__"}
-    for line, source in code_cells(path.read_text(encoding="utf-8")):
-        exec(compile("\n" * (line - 1) + source, str(path), "exec"), namespace)
-    return namespace
-
-
-def test_there_are_tutorials():
-    assert TUTORIALS
+def test_every_chapter_is_in_the_index():
+    index = (chapters.FOLDER / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\((\d\d_\w+\.md)\)", index)
+    assert linked == [path.name for path in CHAPTERS]
 
 
 def test_cells_are_found_with_their_lines():
@@ -64,7 +41,7 @@ def test_cells_are_found_with_their_lines():
         code_cells("```{code-cell} ipython3\na = 1\n")
 
 
-@each_tutorial
+@each_chapter
 def test_outline(path):
     text = path.read_text(encoding="utf-8")
     assert text.startswith("---\njupytext:\n")
@@ -75,7 +52,7 @@ def test_outline(path):
     assert [section for section in sections if section in OUTLINE] == OUTLINE
 
 
-@each_tutorial
+@each_chapter
 def test_cells_are_short_and_parse(path):
     cells = code_cells(path.read_text(encoding="utf-8"))
     assert cells
@@ -86,32 +63,55 @@ def test_cells_are_short_and_parse(path):
         assert length <= LONGEST_CELL, f"line {line}: {length} lines in one cell"
 
 
-@each_tutorial
+@each_chapter
 def test_links_to_files_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#]+)", prose(path.read_text(encoding="utf-8"))):
         if not target.startswith(("http://", "https://")):
             assert (path.parent / target).exists(), f"no {target}"
 
 
-@each_tutorial
-@pytest.mark.filterwarnings("ignore:.*non-interactive")  # plt.show() where there is no screen
-def test_cells_run(path):
+@each_chapter
+def test_a_chapter_runs_and_describes_its_pictures(path):
     if "node" in path.read_text(encoding="utf-8") and not shutil.which("node"):
-        pytest.skip("the tutorial runs a port with Node.js, which was not found")
-    matplotlib = pytest.importorskip("matplotlib", reason="the tutorials draw with matplotlib")
+        pytest.skip("the chapter runs a port with Node.js, which was not found")
+    matplotlib = pytest.importorskip("matplotlib", reason="the chapters draw with matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     try:
-        run(path)
-        assert pyplot.get_fignums(), "no figure was drawn"
+        shown = chapters.run(path)
+        by_hand = pyplot.get_fignums()
     finally:
         pyplot.close("all")
+    pictures = [(line, value) for line, value in shown if type(value).__name__ == "Picture"]
+    assert pictures, "nothing was drawn"
+    assert not by_hand, "drawn without pictures.py"
+    for line, picture in pictures:
+        length = len(picture.alt)
+        assert length >= SHORTEST_DESCRIPTION, f"line {line}: described in {length} characters"
+
+
+def test_the_accuracies_are_those_of_the_models():
+    """The chapter on all families repeats figures of weights/README.md, model by model."""
+    text = (chapters.FOLDER / "07_four_families_one_page.md").read_text(encoding="utf-8")
+    told = (chapters.FOLDER.parent / "weights" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+-tiny)` \| (.+) \|$", prose(text), flags=re.MULTILINE)
+    assert len(rows) == 4
+    for model, figures in rows:
+        card = re.search(rf"^\| `{model}` \| .+$", told, flags=re.MULTILINE).group()
+        for figure in filter(None, (each.strip() for each in figures.split("|"))):
+            assert f" {figure} " in card, f"{model}: {figure} is not in weights/README.md"
 
 
 def test_a_cell_that_fails_is_found(tmp_path):
     path = tmp_path / "wrong.md"
     path.write_text("```{code-cell}\na = 1\n```\n```{code-cell}\nassert a == 2\n```\n")
     with pytest.raises(AssertionError) as caught:
-        run(path)
+        chapters.run(path)
     assert caught.traceback[-1].lineno + 1 == 5
+
+
+def test_a_run_gives_what_a_notebook_shows(tmp_path):
+    path = tmp_path / "right.md"
+    path.write_text("```{code-cell}\na = 1\na + 1\n```\n```{code-cell}\nb = a\n```\n")
+    assert chapters.run(path) == [(2, 2)]
