@@ -188,10 +188,16 @@ def near_panels(terms):
 
 
 @compile_copied
+def buffer_of(buffers, step, which):
+    """Return the address of the buffer that is the SOURCE, the OTHER or the TARGET."""
+    return integer(buffers, integer(step, which))
+
+
+@compile_copied
 def row(buffers, step, which, panel, channel):
     """Return the address of a channel in a panel of the SOURCE, the OTHER or the TARGET."""
     place = panel * integer(step, which + 1) + integer(step, which + 2) + channel
-    return integer(buffers, integer(step, which)) + place * ROW_BYTES
+    return buffer_of(buffers, step, which) + place * ROW_BYTES
 
 
 @compile_part
@@ -302,8 +308,8 @@ def attention(item, step, buffers, texts, mask, scratch):
     H, A = integer(step, HEADS), integer(step, ROWS)
     text, head, S = item // H, item % H, A // H
     start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
-    source, width = integer(buffers, integer(step, SOURCE)), integer(step, SOURCE_CHANNELS)
-    target = integer(buffers, integer(step, TARGET))
+    source, width = buffer_of(buffers, step, SOURCE), integer(step, SOURCE_CHANNELS)
+    target = buffer_of(buffers, step, TARGET)
     factor = splat(np.float32(1 / np.sqrt(np.float64(S))))
     row_bytes = 4 * ((T + PANEL - 1) // PANEL * PANEL)
     keys, values = scratch, scratch + S * row_bytes
@@ -326,7 +332,7 @@ def attention(item, step, buffers, texts, mask, scratch):
         multiply(keys, 4, row_bytes, queries, S, scores, T, halves)
         if bias:
             add_bias(scores, bias + t * integer(mask, 3), mask, T, n, halves)
-        kept = integer(buffers, integer(step, OTHER)) + 4 * T * (item * T + t)
+        kept = buffer_of(buffers, step, OTHER) + 4 * T * (item * T + t)
         if integer(step, COMBINE) == SCORES:
             give(scores, T, n, kept)
         weigh(scores, T, halves)
@@ -398,8 +404,8 @@ def depthwise(item, step, buffers, texts, scratch):
     text, first = item // blocks, item % blocks * PANEL
     start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
     source, target = (
-        integer(buffers, integer(step, SOURCE)),
-        integer(buffers, integer(step, TARGET)),
+        buffer_of(buffers, step, SOURCE),
+        buffer_of(buffers, step, TARGET),
     )
     out = scratch + 4 * (T + 2 * K + 2 * PANEL)
     for d in range(first, min(first + PANEL, D)):
@@ -424,10 +430,10 @@ def dynamic(item, step, buffers, texts, scratch):
     text, head = item // H, item % H
     start, T = integer(texts, 2 * text), integer(texts, 2 * text + 1)
     source, target = (
-        integer(buffers, integer(step, SOURCE)),
-        integer(buffers, integer(step, TARGET)),
+        buffer_of(buffers, step, SOURCE),
+        buffer_of(buffers, step, TARGET),
     )
-    scores = integer(buffers, integer(step, OTHER))
+    scores = buffer_of(buffers, step, OTHER)
     row_bytes = 4 * (T + PANEL)
     neighbours = scratch + K * row_bytes
     out = neighbours + row_bytes + 8 * K
@@ -470,7 +476,7 @@ def enter(item, step, buffers, tokens):
     half = row(buffers, step, TARGET, item // 2, 0) + item % 2 * VECTOR_BYTES
     for lane in range(LANES):
         n = item * LANES + lane
-        source = integer(buffers, integer(step, SOURCE)) + 4 * n * D
+        source = buffer_of(buffers, step, SOURCE) + 4 * n * D
         for d in range(D):
             number = number_at(source + 4 * d) if n < tokens else np.float32(0)
             put_number(half + d * ROW_BYTES + 4 * lane, number)
@@ -482,7 +488,7 @@ def leave(item, step, buffers, tokens):
     D = integer(step, ROWS)
     half = row(buffers, step, SOURCE, item // 2, 0) + item % 2 * VECTOR_BYTES
     for lane in range(min(LANES, tokens - item * LANES)):
-        target = integer(buffers, integer(step, TARGET)) + 4 * (item * LANES + lane) * D
+        target = buffer_of(buffers, step, TARGET) + 4 * (item * LANES + lane) * D
         for d in range(D):
             put_number(target + 4 * d, number_at(half + d * ROW_BYTES + 4 * lane))
 
