@@ -169,13 +169,11 @@ class Program:
         Where attentions are wanted, the probabilities are a result, or the masked scores.
         """
         A = source.width // 3
-        kept = None
+        kept, combine = None, steps.NOTHING
         if self.keep.attentions:
             kept = self._result(H, "attentions")
-        self._add(
-            steps.ATTENTION, source, target, kept, rows=A, heads=H,
-            combine=steps.NOTHING if kept is None else steps.SCORES if gives_scores else steps.PROBS,
-        )  # fmt: skip
+            combine = steps.SCORES if gives_scores else steps.PROBS
+        self._add(steps.ATTENTION, source, target, kept, rows=A, heads=H, combine=combine)
         self._reserve(2 * A // H + 1 + PANEL, PANEL * (2 * A // H + 4))
 
     def depthwise(self, source: Channels, weight: np.ndarray, target: Channels) -> None:
@@ -341,9 +339,27 @@ def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> An
 def linear(x: np.ndarray, p: Any) -> Any:
     """Map rows [..., I] by a matrix and a bias; NotImplemented where the definition has to."""
     rows = x.reshape(-1, x.shape[-1])
-    lengths = [CHUNK] * (len(rows) // CHUNK) + [len(rows) % CHUNK] * (len(rows) % CHUNK > 0)
-    results = compute(write_linear, rows, p, None, Keep(), lengths)
+    results = compute(write_linear, rows, p, None, Keep(), in_rows(len(rows)))
     return NotImplemented if results is None else results[0].reshape(*x.shape[:-1], -1)
+
+
+def layer_norm(x: np.ndarray, p: Any, eps: float) -> Any:
+    """Normalise vectors [..., D]; NotImplemented where the definition has to."""
+    rows = x.reshape(-1, x.shape[-1])
+    results = compute(write_norm, rows, p, float(eps), Keep(), in_rows(len(rows)))
+    return NotImplemented if results is None else results[0].reshape(x.shape)
+
+
+def in_rows(count: int) -> list[int]:
+    """Return the lengths of texts, as many as run together, for tokens that see no others."""
+    return [CHUNK] * (count // CHUNK) + [count % CHUNK] * (count % CHUNK > 0)
+
+
+def write_norm(steps: Program, x: Channels, p: Any, eps: float) -> None:
+    """Write the one step of a layer normalization."""
+    steps.norm(x, p, eps, x)
+    steps.wait()
+    steps.leave(x)
 
 
 def write_linear(steps: Program, x: Channels, p: Any, config: Any) -> None:
@@ -369,7 +385,8 @@ def compute(
     """
     if rows.dtype != np.float32 or rows.size == 0:
         return None
-    known, key = _programs.setdefault(p, {}), (write, rows.shape[1], keep)
+    eps = config if isinstance(config, float) else None
+    known, key = _programs.setdefault(p, {}), (write, rows.shape[1], keep, eps)
     changes, program = known.get(key, (None, None))
     if changes != type(p).changes:
         try:

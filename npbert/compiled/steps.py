@@ -76,6 +76,7 @@ LOG2_E = np.float32(1.4426950408889634)
 LN_2_HIGH = np.float32(0.693359375)  # few digits: its products with whole numbers are exact
 LN_2_LOW = np.float32(-2.1219444005469057e-4)
 ROUNDING = np.float32(1.5 * 2**23)  # added and taken away again, it rounds to a whole number
+LARGEST = np.finfo(np.float32).max
 LOWEST = np.float32(-87)  # e to this and to less: the smallest numbers without loss of digits
 
 
@@ -247,7 +248,10 @@ def norm(item, step, buffers):
     for d in range(D):
         centred = load(x + d * ROW_BYTES) - mean
         squares = fma(centred, centred, squares)
-    inverse = one / root(squares / width + splat(number_at(integer(step, EPS))))
+    variance = squares / width
+    # Too large for float32: infinity would hide it as 0.
+    variance = where_less(splat(LARGEST), variance, splat(np.float32(np.nan)), variance)
+    inverse = one / root(variance + splat(number_at(integer(step, EPS))))
     for d in range(D):
         y = (load(x + d * ROW_BYTES) - mean) * inverse
         scale, shift = (
