@@ -146,7 +146,7 @@ def compare_texts(given: argparse.Namespace, folder: Path) -> None:
     """Time how long a model of every family takes for many texts, and print it."""
     from npbert.auto import AutoConfig
 
-    names = [name for name in given.contestants if name != "onnxruntime"]
+    names = [name for name in given.contestants if name not in ("onnxruntime", "torch-eager")]
     speeds = {}
     for model in given.models:
         directory = checkpoint_of(model, folder / "small", **SMALL.get(model, {}))

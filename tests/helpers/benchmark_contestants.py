@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from helpers.benchmark_machine import Machine, count_cores, timed
 
@@ -55,11 +55,13 @@ def load_reference(directory: Path, **options: Any) -> Any:
 class Torch:
     """torch in eager mode: the model as transformers gives it, with torch's own fused attention."""
 
+    options: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, directory: Path, folder: Path):
         import torch
 
         torch.set_num_threads(count_cores())
-        self.model = load_reference(directory)
+        self.model = load_reference(directory, **self.options)
 
     def forward(self, ids: Any) -> Any:
         import torch
@@ -86,6 +88,12 @@ class Torch:
                 sums = (x * mask[..., None]).sum(1)
                 pooled[batch] = (sums / mask.sum(1, keepdim=True)).numpy()
         return pooled
+
+
+class EagerTorch(Torch):
+    """torch with attention written out, operation by operation, as the definitions here are."""
+
+    options: ClassVar[dict[str, Any]] = {"attn_implementation": "eager"}
 
 
 class OnnxRuntime:
@@ -168,6 +176,7 @@ CONTESTANTS: dict[str, Callable[[Path, Path], Any]] = {
     "npbert-numba": functools.partial(Npbert, "numba"),
     "npbert-numpy": functools.partial(Npbert, "numpy"),
     "torch": Torch,
+    "torch-eager": EagerTorch,
     "onnxruntime": OnnxRuntime,
 }
 ALL = {**CONTESTANTS, "machine": Machine}

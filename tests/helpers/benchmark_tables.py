@@ -11,9 +11,14 @@ LABELS = {
     "npbert-numba": "npbert, numba",
     "npbert-numpy": "npbert, NumPy",
     "torch": "torch",
+    "torch-eager": "torch, eager attention",
     "onnxruntime": "ONNX Runtime",
 }
-RATIOS = {"torch": "torch / npbert", "onnxruntime": "ORT / npbert"}
+RATIOS = {
+    "torch-eager": "torch, eager / npbert",
+    "torch": "torch / npbert",
+    "onnxruntime": "ORT / npbert",
+}
 
 
 def print_passes(measured: Sequence[Measured], limits: tuple[float, float], markdown: bool) -> None:
