@@ -271,7 +271,10 @@ def write_kit(
             safetensors.write(new / name, arrays)
         digests = {name: digest(new / name) for name in files}
         if (weights := values.get("weights", WEIGHTS)) != WEIGHTS:  # those of a checkpoint
-            digests[weights] = digest(Path(directory) / PurePosixPath(weights))
+            # normalised, for the way leads through a directory that need not be there yet
+            digests[weights] = digest(
+                Path(os.path.normpath(Path(directory) / PurePosixPath(weights)))
+            )
         values = {**values, "files": digests}
         shutil.copyfile(Path(__file__).with_name(SCHEMA), new / SCHEMA)
         with atomic_write(new / MANIFEST) as file:

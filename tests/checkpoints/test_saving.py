@@ -315,7 +315,8 @@ def test_what_the_dead_left_is_no_content(tmp_path):
         convert(tmp_path / "source", target)
     leave(tmp_path / "kit")
     save_kit(tmp_path / "kit", 1)
-    assert sorted(os.listdir(tmp_path / "kit")) == ["expected", "inputs", "manifest.json"]
+    files = ["expected", "inputs", "manifest.json", "manifest.schema.json"]
+    assert sorted(os.listdir(tmp_path / "kit")) == files
 
 
 def test_what_the_living_have_there_stays(tmp_path):

@@ -231,6 +231,10 @@ def test_what_is_no_kit_is_not_overwritten(tmp_path):
         write_kit(tmp_path / "notes", {}, {})
     with pytest.raises(ValueError, match="is a file, expected a directory"):
         write_kit(tmp_path / "notes" / "manifest.json", {}, {})
+    safetensors.write(tmp_path / "far.safetensors", {"a": np.zeros(3)})
+    write_kit(tmp_path / "a" / "kit", {"weights": "../../far.safetensors", "format": "any"}, {})
+    found = json.loads((tmp_path / "a" / "kit" / "manifest.json").read_text("utf-8"))["files"]
+    assert [*found] == ["../../far.safetensors"]
     (tmp_path / "empty").mkdir()
     write_kit(tmp_path / "empty", {"format": "any"}, {})
     assert sorted(contents(tmp_path / "empty")) == ["manifest.json", "manifest.schema.json"]

@@ -10,7 +10,7 @@ import pytest
 from excess import largest_excess
 
 import npbert
-from npbert.golden import Kit, check_kit
+from npbert.golden import Kit, check_kit, checking
 from npbert.golden.mistakes.catalogue import applicable, planted
 from npbert.golden.mistakes.planting import Edit, edited
 from npbert.golden.passes import run_npbert
@@ -23,7 +23,9 @@ SMALL = [kit for kit in KITS if not (ROOT / "weights" / kit.name).is_dir()]
 CLOSEST = [kit for kit in KITS if kit.name in ("convbert-tiny-answer", "mobilebert-pre-training")]
 SUBTLEST = ("bert-tiny", "convbert-tiny", "mobilebert-token-classification", "squeezebert-tiny")
 RIGHT = 0.6  # of a tolerance: the most that a right run may be off
-WRONG = 5  # tolerances: the least that a mistake is off
+# Tolerances: the least that a mistake is off in a small kit, and in that of a trained model, which
+# holds fewer steps and was not made to show mistakes.
+WRONG, WRONG_IF_TRAINED = 5, 2
 
 # ---- right runs ----------------------------------------------------------------------------
 
@@ -110,28 +112,38 @@ def test_threads_and_kernels_of_the_matrix_products_do_not_matter(settings, kits
 
 
 @pytest.mark.parametrize("name", SUBTLEST)
-def test_no_subtle_mistake_comes_near_a_tolerance(name):
+def test_no_subtle_mistake_comes_near_a_tolerance(name, monkeypatch):
     kit = Kit.read(ROOT / "weights" / "golden" / name)
     for mistake in applicable(kit.model()):
         if "epsilon" in mistake.name or "gelu" in mistake.name:
-            assert excess_of(mistake, kit, kit.cases) > WRONG, mistake.name
+            assert excess_of(mistake, kit, kit.cases, monkeypatch) > least(kit), mistake.name
 
 
 @pytest.mark.reference  # for it takes long
 @pytest.mark.parametrize("directory", KITS, ids=lambda directory: directory.name)
-def test_no_mistake_comes_near_a_tolerance(directory):
+def test_no_mistake_comes_near_a_tolerance(directory, monkeypatch):
     kit = Kit.read(directory)
     for mistake in applicable(kit.model()):
-        assert excess_of(mistake, kit, kit.cases) > WRONG, mistake.name
+        assert excess_of(mistake, kit, kit.cases, monkeypatch) > least(kit), mistake.name
 
 
-def excess_of(mistake, kit, cases):
-    """Return how many tolerances a mistake is off, in the step where it is made."""
-    found = []
+def least(kit):
+    return WRONG if kit.directory in SMALL else WRONG_IF_TRAINED
+
+
+def excess_of(mistake, kit, cases, monkeypatch):
+    """Return how many tolerances a port with a mistake is off, in the step where it is made."""
+    monkeypatch.setattr(checking, "diagnose", lambda model, followed: [])  # only its name
+    hidden = mistake.hidden or ("\0",)
+    given = {}
     for case in cases:
         with planted(mistake, kit.model(np.float32)) as mistaken, np.errstate(all="ignore"):
             run = run_npbert(mistaken, kit.inputs(case)).trace
-        hidden = mistake.hidden or ("\0",)
-        values = {q.name: q.value for q in run if not q.name.endswith(hidden)}
-        found.append(largest_excess(kit, case, values)[1])
-    return max(found)
+        for quantity in run:
+            if quantity.name in kit.by_name and not quantity.name.endswith(hidden):
+                given[f"{case}/{quantity.name}"] = quantity.value
+    report = check_kit(kit, given)
+    misshapen = [np.inf for row in report.given if row.problem]
+    judged = [row for row in report.given if row.local and row.local_tolerance]
+    shares = [row.local.excess(row.local_tolerance, "local") for row in judged]
+    return max(shares + misshapen)
