@@ -18,7 +18,7 @@ def parsers(parser, name=""):
 
 COMMANDS = dict(parsers(make_parser()))
 # What an argument that is a path is called in the help: no other argument may be called so.
-FOLDERS, FILES = ("DIR", "MODEL", "SRC", "DST", "KIT", "OUT"), ("FILE", "MINE")
+FOLDERS, FILES = ("DIR", "MODEL", "SRC", "DST", "KIT", "OUT", "MINE"), ("FILE",)
 PATHS = [
     (command, action.dest, action.metavar)
     for command, parser in COMMANDS.items()
