@@ -50,7 +50,7 @@ WRONG = {
     "untrained head": (["a", "--head", "ForTokenClassification"], "missing: classifier.weight"),
     "directory": (["a", "-o", "."], "is a directory"),
     "directory to be": (["a", "-o", "sub/"], "sub/ is a directory, expected the name of a file"),
-    "no name": (["a", "-o", ""], "the path is empty, expected the name of a file to write"),
+    "no name": (["a", "-o", ""], "the path is empty"),
     "nowhere": (["a", "-o", "no/page.html"], "there is no directory no"),
     "no text": ([], "required: TEXT"),
 }
