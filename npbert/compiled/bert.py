@@ -21,7 +21,7 @@ def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:
         layer = p.encoder.layer[i]
         of, output = layer.attention.self, layer.attention.output
         for n, dense in enumerate((of.query, of.key, of.value)):
-            steps.linear(x, dense, qkv.after(n * D))
+            steps.linear(x, dense, qkv.some(n * D, D))
         steps.wait()
         steps.attention(qkv, H, context)
         steps.wait()

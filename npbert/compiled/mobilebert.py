@@ -29,6 +29,7 @@ def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:
             steps.linear(source, p.dense, between, add=add)
             steps.wait()
             steps.norm(between, p.LayerNorm, eps, target)
+            steps.wait()  # the next map may need the buffer in between
 
     def feed_forward(p: Any, eps: float) -> None:
         steps.linear(narrow, p.intermediate.dense, wide, config.hidden_act)
@@ -52,7 +53,7 @@ def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:
         for n, (dense, source) in enumerate(
             [(of.query, queried), (of.key, queried), (of.value, valued)]
         ):
-            steps.linear(source, dense, qkv.after(n * C))
+            steps.linear(source, dense, qkv.some(n * C, C))
         steps.wait()
         steps.attention(qkv, H, context)
         steps.wait()

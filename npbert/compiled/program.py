@@ -9,7 +9,9 @@ call, with all threads inside. The weights are read where they lie, in the check
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from itertools import zip_longest
+from operator import is_
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -37,18 +39,24 @@ class Channels(NamedTuple):
     """Channels of a buffer: all of them, or some."""
 
     buffer: int
-    width: int  # channels of the whole buffer
-    first: int = 0
+    of_buffer: int  # how many the whole buffer has
+    first: int
+    width: int  # how many there are from the first one on
 
-    def after(self, channels: int) -> Channels:
-        """Return the channels that begin so many later."""
-        return self._replace(first=self.first + channels)
+    def some(self, first: int, width: int) -> Channels:
+        """Return `width` of these channels, from the one at `first` on."""
+        return self._replace(first=self.first + first, width=width)
 
 
 class Program:
     """The steps from rows of tokens [N, D] to rows of tokens, written by its methods in order.
 
-    The methods raise NotCovered for parameters that are no float32 numbers in rows.
+    Steps between one `wait` and the next run at the same time, as threads find time for them: none
+    of them may read, or write, what another one writes.
+
+    The methods raise NotCovered for parameters that are not float32, or that do not have the shape
+    that the widths of the channels ask for. Compiled code would read past their ends; a definition
+    broadcasts them, or says what does not fit.
     """
 
     def __init__(self, width: int, keep: Keep):
@@ -57,22 +65,20 @@ class Program:
         self.results: dict[int, tuple[int, str]] = {}  # buffers that are results: width, kind
         self.width = width  # of what enters
         self.keep = keep
-        self.scratch = [
-            0,
-            PANEL * steps.BLOCK,
-        ]  # numbers that a thread needs for itself: for each token, and beside
+        # Numbers that a thread needs for itself: for each token of the longest text, and beside.
+        self.scratch = (0, PANEL * steps.BLOCK)
         self.kept: list[Any] = []  # parameters whose addresses the steps hold
         self.multiplications = 0  # for each token
 
     def buffer(self, width: int) -> Channels:
         """Return a new buffer for so many channels."""
         self.widths.append(width)
-        return Channels(len(self.widths) - 1, width)
+        return Channels(len(self.widths) - 1, width, 0, width)
 
     def enter(self) -> Channels:
         """Read the tokens; return the buffer that they are in."""
         target = self.buffer(self.width)
-        self._add(steps.ENTER, Channels(0, self.width), target, rows=self.width)
+        self._add(steps.ENTER, Channels(0, self.width, 0, self.width), target, rows=self.width)
         return target
 
     def leave(self, source: Channels) -> None:
@@ -89,7 +95,7 @@ class Program:
     def _result(self, width: int, kind: str) -> Channels:
         self.widths.append(0)
         self.results[len(self.widths) - 1] = width, kind
-        return Channels(len(self.widths) - 1, width)
+        return Channels(len(self.widths) - 1, width, 0, width)
 
     def wait(self) -> None:
         """Let the threads wait for each other before the next step."""
@@ -106,42 +112,43 @@ class Program:
         scale: Any = None,
         weight: np.ndarray | None = None,
         bias: np.ndarray | None = None,
-        groups: int = 1,
-        transposed: bool = False,
     ) -> None:
         """Multiply, add the bias, activate, add or multiply by other channels, scale and shift.
 
-        weight [O, I/G]: p.weight unless given, or [G, I/G, O/G] if `transposed`. scale: the
-        parameters of a NoNorm, or None.
+        weight [O, I], or [G, O/G, I/G] in groups, however it lies in memory, and bias [O]: those
+        of p unless given. scale: the parameters of a NoNorm, or None.
         """
         if activation not in ACTIVATIONS:
             raise NotCovered(activation)
         weight = p.weight if weight is None else weight
-        bias = p.bias if bias is None else bias
-        if transposed:
-            groups, terms, results = weight.shape
-            strides = 4, 4 * results, 4 * terms * results
-        else:
-            results, terms = weight.shape[0] // groups, weight.shape[1]
-            strides = 4 * terms, 4, 4 * terms * results
-        combine = add or multiply
+        if weight.ndim == 2:
+            weight = weight[None]
+        groups, results, terms = weight.shape if weight.ndim == 3 else (0, 0, 0)
+        if (groups * results, groups * terms) != (target.width, source.width):
+            raise NotCovered("a matrix that does not fit")
+        group_step, row_step, column_step = weight.strides
+        combine, other = steps.NOTHING, add or multiply
+        if other:
+            combine = steps.ADD if add else steps.MULTIPLY
+            assert other.width == target.width
+        O = target.width
         self._add(
             steps.PRODUCT,
             source,
             target,
-            combine,
-            weight=weight,
-            bias=bias,
-            scale=None if scale is None else scale.weight,
-            shift=None if scale is None else scale.bias,
+            other,
+            weight=self._address(weight),
+            bias=self._numbers(p.bias if bias is None else bias, O),
+            scale=0 if scale is None else self._numbers(scale.weight, O),
+            shift=0 if scale is None else self._numbers(scale.bias, O),
             rows=results,
             terms=terms,
             groups=groups,
-            strides=strides,
+            strides=(row_step, column_step, group_step),
             activation=ACTIVATIONS[activation],
-            combine=steps.ADD if add else steps.MULTIPLY if multiply else steps.NOTHING,
+            combine=combine,
         )
-        self.multiplications += groups * results * terms
+        self.multiplications += O * terms
 
     def convolution(
         self,
@@ -152,14 +159,19 @@ class Program:
         add: Channels | None = None,
     ) -> None:
         """Convolve one token wide, in groups of channels: weight [O, I/G, 1]."""
-        weight = p.weight[:, :, 0]
-        groups = source.width // weight.shape[1]
-        self.linear(source, p, target, activation, add, weight=weight, groups=groups)
+        O, group_width, _ = p.weight.shape
+        groups = max(1, source.width // group_width)
+        if p.weight.shape != (target.width, source.width // groups, 1) or O % groups:
+            raise NotCovered("filters that do not fit")
+        weight = p.weight.reshape(groups, O // groups, group_width)
+        self.linear(source, p, target, activation, add, weight=weight)
 
     def norm(self, source: Channels, p: Any, eps: float, target: Channels) -> None:
         """Normalise each token over its channels."""
         D = source.width
-        self._add(steps.NORM, source, target, scale=p.weight, shift=p.bias, rows=D, eps=eps)
+        assert target.width == D
+        scale, shift = self._numbers(p.weight, D), self._numbers(p.bias, D)
+        self._add(steps.NORM, source, target, scale=scale, shift=shift, rows=D, eps=eps)
 
     def attention(
         self, source: Channels, H: int, target: Channels, gives_scores: bool = False
@@ -169,6 +181,7 @@ class Program:
         Where attentions are wanted, the probabilities are a result, or the masked scores.
         """
         A = source.width // 3
+        assert source.first == 0 and A % H == 0
         kept, combine = None, steps.NOTHING
         if self.keep.attentions:
             kept = self._result(H, "attentions")
@@ -178,8 +191,10 @@ class Program:
 
     def depthwise(self, source: Channels, weight: np.ndarray, target: Channels) -> None:
         """Convolve each channel by a filter of its own, weight [D, 1, K]."""
-        D, _, K = weight.shape
-        self._add(steps.DEPTHWISE, source, target, weight=weight, rows=D, terms=K)
+        D, K = source.width, weight.shape[-1]
+        assert (source.of_buffer, target.of_buffer) == (D, D)
+        filters = self._numbers(weight, D, 1, K)
+        self._add(steps.DEPTHWISE, source, target, weight=filters, rows=D, terms=K)
         self._reserve(2, 4 * PANEL + 4 * K)
 
     def dynamic(
@@ -187,12 +202,13 @@ class Program:
     ) -> None:
         """Convolve the channels of H heads by filters of K weights, given by their scores."""
         A = source.width
+        assert filters.width == H * K and A % H == 0
         self._add(steps.DYNAMIC, source, target, filters, rows=A, terms=K, heads=H)
         self._reserve(K + 2, (K + 4) * (PANEL + 4) + 4 * K)
 
     def _reserve(self, for_each_token: int, beside: int) -> None:
         """Note the scratch memory of a step."""
-        self.scratch = [max(self.scratch[0], for_each_token), max(self.scratch[1], beside)]
+        self.scratch = max(self.scratch[0], for_each_token), max(self.scratch[1], beside)
 
     def _add(
         self,
@@ -200,10 +216,10 @@ class Program:
         source: Channels,
         target: Channels,
         other: Channels | None = None,
-        weight: np.ndarray | None = None,
-        bias: np.ndarray | None = None,
-        scale: np.ndarray | None = None,
-        shift: np.ndarray | None = None,
+        weight: int = 0,
+        bias: int = 0,
+        scale: int = 0,
+        shift: int = 0,
         rows: int = 0,
         terms: int = 0,
         groups: int = 1,
@@ -213,19 +229,24 @@ class Program:
         heads: int = 0,
         eps: float = 0.0,
     ) -> None:
-        places = []
-        for channels in (source, target, other or Channels(0, 0)):
-            places += [channels.buffer, channels.width, channels.first]
-        addresses = [self._address(array) for array in (weight, bias, scale, shift)]
+        """Add a row to the table: the fields of steps.py, in their order."""
+        places: list[int] = []
+        for channels in (source, target, other or Channels(0, 0, 0, 0)):
+            places += [channels.buffer, channels.of_buffer, channels.first]
+        addresses = [weight, bias, scale, shift]
         fields = [kind, 0, *places, *addresses, rows, terms, groups, *strides, activation, combine]
-        epsilon = np.array([eps], np.float32)
-        self.rows.append([*fields, heads, self._address(epsilon)])
+        self.rows.append([*fields, heads, self._address(np.array([eps], np.float32))])
 
-    def _address(self, array: np.ndarray | None) -> int:
-        if array is None:
-            return 0
-        if array.dtype != np.float32 or not array.flags.c_contiguous:
-            raise NotCovered("a parameter that is no row of float32 numbers")
+    def _numbers(self, array: np.ndarray, *shape: int) -> int:
+        """Return the address of a parameter whose numbers follow each other in memory."""
+        if array.shape != shape or not array.flags.c_contiguous:
+            raise NotCovered("a parameter of another shape, or with gaps between its numbers")
+        return self._address(array)
+
+    def _address(self, array: np.ndarray) -> int:
+        """Return the address of a parameter, and keep it alive."""
+        if array.dtype != np.float32 or not array.flags.aligned:
+            raise NotCovered("a parameter that is not float32")
         self.kept.append(array)
         return address(array)
 
@@ -272,7 +293,7 @@ class Program:
         alone = (alone + PANEL) // PANEL * PANEL
         memory = np.zeros(sum(sizes) + parts * alone + PANEL, np.float32)
         begin = (address(memory) + 127) // 128 * 128  # where a vector of 64 bytes begins, too
-        places = begin + 4 * np.concatenate([[0], np.cumsum([*sizes, *[alone] * parts])])
+        places = begin + 4 * np.cumsum([0, *sizes, *[alone] * parts], dtype=np.int64)
         for buffer, array in {0: x, **results}.items():
             places[buffer] = address(array)
         texts = np.empty((len(lengths), 2), np.int64)
@@ -311,7 +332,7 @@ def in_chunks(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 Writer = Callable[[Program, Channels, Any, Any], None]
-_programs: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()  # of nodes of parameters
+_programs: WeakKeyDictionary[Any, dict[Any, Prepared]] = WeakKeyDictionary()  # of nodes
 
 
 def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> Any:
@@ -324,6 +345,8 @@ def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> An
     lengths = [run.length for run in current_runs() for _ in range(run.texts)] or [T] * B
     bias, keep = inputs.mask_bias, inputs.keep
     if bias.any():
+        if bias.dtype != np.float32:  # of a model of float64 that was given float32 parameters
+            return NotImplemented
         bias = np.broadcast_to(bias, (B, config.heads, T, T))
     else:
         bias = None
@@ -350,6 +373,17 @@ def layer_norm(x: np.ndarray, p: Any, eps: float) -> Any:
     return NotImplemented if results is None else results[0].reshape(x.shape)
 
 
+def gelu(x: np.ndarray) -> np.ndarray:
+    """Apply GELU to float32 numbers, whatever their shape, that follow each other in memory."""
+    out = np.empty_like(x)
+
+    def loops(part: int, parts: int) -> None:  # holds the arrays while any thread works on them
+        steps.gelu_numbers(part, parts, address(x), address(out), x.size)
+
+    threads.share(loops, x.size)
+    return out
+
+
 def in_rows(count: int) -> list[int]:
     """Return the lengths of texts, as many as run together, for tokens that see no others."""
     return [CHUNK] * (count // CHUNK) + [count % CHUNK] * (count % CHUNK > 0)
@@ -370,32 +404,68 @@ def write_linear(steps: Program, x: Channels, p: Any, config: Any) -> None:
     steps.leave(out)
 
 
+class Prepared(NamedTuple):
+    """A program, and what it was written for: where that has changed, it is written anew."""
+
+    changes: object  # the state of all nodes of parameters (params.Node)
+    options: Any  # the config, as it was, or an epsilon
+    lists: list[tuple[list[Any], list[Any]]]  # those of the tree, each with what it held
+    program: Program | None  # None where the steps do not cover it
+
+    def is_for(self, changes: object, options: Any) -> bool:
+        """Return whether nothing has changed but numbers in the arrays of parameters."""
+        return (
+            self.changes is changes
+            and self.options == options
+            and all(len(now) == len(then) and all(map(is_, now, then)) for now, then in self.lists)
+        )
+
+
+def lists_below(p: Any) -> Iterator[list[Any]]:
+    """Yield the lists of nodes in a tree of parameters."""
+    for child in p if isinstance(p, list) else vars(p).values():
+        if isinstance(child, list):
+            yield child
+        if isinstance(child, list) or hasattr(type(child), "changes"):
+            yield from lists_below(child)
+
+
+def written(write: Writer, width: int, p: Any, options: Any, keep: Keep) -> Program | None:
+    """Write the program of a node of parameters; None where the steps do not cover it."""
+    program = Program(width, keep)
+    try:
+        source = program.enter()
+        program.wait()
+        write(program, source, p, options)
+    except NotCovered:
+        return None
+    program.finish()
+    return program
+
+
+def prepared(write: Writer, width: int, p: Any, options: Any, keep: Keep) -> Program | None:
+    """Return the program of a node of parameters, kept as long as the node is."""
+    known = _programs.setdefault(p, {})
+    found = known.get((write, width, keep))
+    if found is None or not found.is_for(type(p).changes, options):
+        changes = type(p).changes  # before anything is read that may change meanwhile
+        lists = [(each, [*each]) for each in lists_below(p)]
+        program = written(write, width, p, options, keep)
+        found = known[write, width, keep] = Prepared(changes, copy(options), lists, program)
+    return found.program
+
+
 def compute(
     write: Writer,
     rows: np.ndarray,
     p: Any,
-    config: Any,
+    options: Any,
     keep: Keep,
     lengths: Sequence[int],
     mask_bias: np.ndarray | None = None,
 ) -> list[np.ndarray] | None:
-    """Run the program of some parameters on rows of tokens, None where it does not cover them.
-
-    The program is kept until an array is put in another's place in the tree of parameters.
-    """
+    """Run the program of a node on rows of tokens, None where the steps do not cover it."""
     if rows.dtype != np.float32 or rows.size == 0:
         return None
-    eps = config if isinstance(config, float) else None
-    known, key = _programs.setdefault(p, {}), (write, rows.shape[1], keep, eps)
-    changes, program = known.get(key, (None, None))
-    if changes != type(p).changes:
-        try:
-            program = Program(rows.shape[1], keep)
-            source = program.enter()
-            program.wait()
-            write(program, source, p, config)
-            program.finish()
-        except NotCovered:
-            program = None
-        known[key] = type(p).changes, program
+    program = prepared(write, rows.shape[1], p, options, keep)
     return None if program is None else program.run(rows, lengths, mask_bias)

@@ -23,7 +23,7 @@ def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:
         layer = p.encoder.layers[i]
         of, post = layer.attention, layer.post_attention
         for n, convolution in enumerate((of.query, of.key, of.value)):
-            steps.convolution(x, convolution, qkv.after(n * D))
+            steps.convolution(x, convolution, qkv.some(n * D, D))
         steps.wait()
         steps.attention(qkv, H, context, gives_scores=True)
         steps.wait()

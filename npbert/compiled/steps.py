@@ -23,6 +23,7 @@ from npbert.compiled.vectors import (
     breathe,
     count_up,
     counted,
+    first_of,
     fma,
     integer,
     larger,
@@ -57,7 +58,6 @@ FIELDS = 25
 ENTER, LEAVE, PRODUCT, NORM, ATTENTION, DEPTHWISE, DYNAMIC = range(7)  # KIND
 NO_ACTIVATION, GELU, RELU = range(3)  # ACTIVATION
 NOTHING, ADD, MULTIPLY, PROBS, SCORES = range(5)  # COMBINE; the last two: what attention gives
-KEYS, VALUES, FILTERS = SOURCE_FIRST, OTHER_FIRST, OTHER_FIRST
 
 ROW_BYTES = 4 * PANEL  # of one channel in a panel
 BLOCK = 24  # rows of a matrix that one thread takes at a time
@@ -119,6 +119,17 @@ def normal_gelu(x):
     tail = splat(np.float32(0.5)) * t * exponential(s - z * z)
     below = where_less(splat(np.float32(0)), x, splat(np.float32(1)) - tail, tail)
     return x * below
+
+
+@compile_loops
+def gelu_numbers(part, parts, numbers, out, count):
+    """Apply GELU to `count` numbers at one address, and write the results to another."""
+    vectors = count // LANES
+    for v in range(part * vectors // parts, (part + 1) * vectors // parts):
+        store(out + v * VECTOR_BYTES, normal_gelu(load(numbers + v * VECTOR_BYTES)))
+    if part == 0:
+        for n in range(vectors * LANES, count):
+            put_number(out + 4 * n, first_of(normal_gelu(splat(number_at(numbers + 4 * n)))))
 
 
 # ---- products ------------------------------------------------------------------------------
@@ -503,10 +514,9 @@ def leave(item, step, buffers, tokens):
 @compile_part
 def count_items(step, halves, texts):
     """Return how many parts a step has that threads take one by one, if it is not a product."""
-    kind = integer(step, KIND)
-    if kind in (ATTENTION, DYNAMIC):
+    if integer(step, HEADS):  # head by head in every text
         return texts * integer(step, HEADS)
-    if kind == DEPTHWISE:
+    if integer(step, KIND) == DEPTHWISE:
         return texts * ((integer(step, ROWS) + PANEL - 1) // PANEL)
     return halves
 

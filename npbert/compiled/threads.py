@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from npbert.compiled.cache import guard
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-    from threading import BoundedSemaphore
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 SMALLEST_PART = 2**15  # so many results at least: for fewer, waking a thread does not pay
 
@@ -49,7 +48,15 @@ def compile_part(loops: Callable[..., Any], copied: bool = False) -> Callable[..
     import numba
 
     without: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return numba.njit(nogil=True, error_model="numpy", forceinline=copied, **without)(loops)
+    part = numba.njit(nogil=True, error_model="numpy", forceinline=copied, **without)(loops)
+    # numba would compile it anew for every constant that it is called with.
+    with_constants = part.get_call_template
+
+    def get_call_template(given: Any, named: Any) -> Any:
+        return with_constants([numba.types.unliteral(kind) for kind in given], named)
+
+    part.get_call_template = get_call_template
+    return part
 
 
 def compile_copied(loops: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,33 +70,45 @@ def share(loops: Callable[..., Any], size: int, *arguments: Any) -> None:
     size: how many results there are to compute, which decides how many threads are worth waking.
     """
     parts = max(1, min(count_threads(), size // SMALLEST_PART))
-    others = [_helpers().submit(loops, part, parts, *arguments) for part in range(1, parts)]
-    loops(0, parts, *arguments)
-    for other in others:
-        other.result()
+    calls = [functools.partial(loops, part, parts, *arguments) for part in range(parts)]
+    others = [(call, _start(call)) for call in calls[1:]]
+    calls[0]()
+    for call, other in others:
+        if other is None or other.cancel():  # nobody has begun with it
+            call()
+        else:
+            other.result()
 
 
 def together(loops: Callable[..., Any], parts: int, kept: Any, *arguments: Any) -> None:
     """Call `loops(part, parts, *arguments)` for every part at the same time, in threads.
 
-    For loops in which the parts wait for each other: there are as many parts, at most `parts`, as
-    threads are idle, and one where another pass has taken them all. kept: arrays whose addresses
-    are among the arguments, so that they outlive the call in every thread.
+    For loops that take their work piece by piece from a common store, part 0 all of it if need be:
+    a part whose thread is busy elsewhere begins late, or not at all. kept: arrays whose addresses
+    are among the arguments, so that they outlive the call in every thread, even where the caller is
+    interrupted.
     """
-    helpers = 0
-    while helpers + 1 < parts and _idle().acquire(blocking=False):
-        helpers += 1
 
     def help_with(part: int, kept: Any) -> None:
-        try:
-            loops(part, helpers + 1, *arguments)
-        finally:
-            _idle().release()
+        loops(part, parts, *arguments)
 
-    others = [_helpers().submit(help_with, part, kept) for part in range(1, helpers + 1)]
-    loops(0, helpers + 1, *arguments)
+    others = [_start(help_with, part, kept) for part in range(1, parts)]
+    loops(0, parts, *arguments)
     for other in others:
-        other.result()
+        if other is not None and not other.cancel():
+            other.result()
+
+
+def _start(function: Callable[..., Any], *arguments: Any) -> Future[None] | None:
+    """Let another thread call a function; None where there is no other thread.
+
+    No thread starts where the process may have no more of them, or when the interpreter is ending
+    while a thread of the caller's still works.
+    """
+    try:
+        return _helpers().submit(function, *arguments)
+    except RuntimeError:
+        return None
 
 
 @functools.cache
@@ -111,18 +130,5 @@ def _helpers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, count_threads() - 1), thread_name_prefix="npbert")
 
 
-@functools.cache
-def _idle() -> BoundedSemaphore:
-    """Return the count of helping threads that no other call of `together` has taken."""
-    from threading import BoundedSemaphore
-
-    return BoundedSemaphore(max(1, count_threads() - 1))
-
-
-def _forget() -> None:
-    _helpers.cache_clear()
-    _idle.cache_clear()
-
-
 if hasattr(os, "register_at_fork"):  # threads do not survive a fork: a child starts its own
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_helpers.cache_clear)

@@ -137,6 +137,12 @@ def splat(builder, number):
     return spread(builder, number)
 
 
+@instruction(types.float32, VECTOR)
+def first_of(builder, a):
+    """Return the number in the first lane."""
+    return builder.extract_element(a, SHORT(0))
+
+
 @instruction(VECTOR, VECTOR, VECTOR, VECTOR)
 def fma(builder, a, b, c):
     """Return a * b + c, rounded once."""

@@ -7,7 +7,7 @@ same array as p.encoder.layer[0].output.dense.weight. Nothing is renamed on the 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,14 +19,20 @@ MAX_LISTED = 100  # tensors in an error
 class Node:
     """One step of a checkpoint name: holds its arrays and sub-nodes as attributes, and its path."""
 
-    changes = 0  # how often an entry of any node was set: what was prepared of one is then old
+    # Another object whenever an entry of any node is set: what was prepared of one is then old.
+    changes: ClassVar[object] = object()
 
     def __init__(self, path: str):
         self._path = path
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        Node.changes += not name.startswith("_")
+        if not name.startswith("_"):
+            Node.changes = object()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        Node.changes = object()
 
     def __getattr__(self, name: str) -> Any:  # only called where the attribute does not exist
         if name.startswith("__"):

@@ -3,7 +3,6 @@
 import importlib.util
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import BoundedSemaphore
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from npbert.model.params import Node
 
 VERSIONS = ["plain", "twin", "twin in 3 parts", "twin in Python"]
 IN_STEPS = ["layers", "layer_norm", "linear"]  # whose twins are steps of a program
-HELPERS, IDLE = ThreadPoolExecutor(2), BoundedSemaphore(2)
+HELPERS = ThreadPoolExecutor(2)
 DTYPES = ["float64", "float32"]
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
 # Whose operations may have a twin.
@@ -41,7 +40,6 @@ def call(operation, version, *arguments):
         if version != "twin":
             patch.setattr(threads, "SMALLEST_PART", 1)
             patch.setattr(threads, "count_threads", lambda: 3)
-            patch.setattr(threads, "_idle", lambda: IDLE)
             patch.setattr(threads, "_helpers", lambda: HELPERS)
             patch.setattr(program, "FEW", 0)
         if version == "twin in Python":
