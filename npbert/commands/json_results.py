@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ERROR_LINE = b'{"line": '  # how a line begins that says what was wrong, and no other line
 
@@ -36,4 +39,31 @@ def shortest(value: Any) -> Any:
     if not np.isfinite(numbers).all():
         what = numbers[~np.isfinite(numbers)].flat[0]
         raise ValueError(f"the result has {what} for a number: are the weights damaged?")
-    return float(str(numbers)) if numbers.ndim == 0 else [float(str(x)) for x in numbers]
+    return float(str(numbers)) if numbers.ndim == 0 else _shortest_of_many(numbers)
+
+
+def _shortest_of_many(numbers: np.ndarray) -> list[float]:
+    """Return what `float(str(x))` gives for every x of a vector, in a third of the time.
+
+    They are rounded to six digits, which float32 always tells apart, then to seven, eight, nine,
+    until they read back. `str` has to help with powers of two, whose neighbours are not equally
+    far, and with what is so small or large that its scale is no exact float64.
+    """
+    import numpy as np
+
+    results = numbers.astype(np.float64)
+    size = np.abs(results)
+    is_open = (size > 1e-13) & (size < 1e5) & (np.frexp(size)[0] != 0.5)
+    for_str = np.flatnonzero(~is_open)
+    size[for_str] = 1
+    powers = np.array([10**k for k in range(20)], np.float64)  # all of them exact
+    scale = powers[5 - np.floor(np.log10(size)).astype(int)]
+    for _ in range(4):
+        rounded = np.rint(size * scale) / scale
+        fits = (rounded.astype(np.float32) == size) & is_open
+        np.copysign(rounded, results, out=results, where=fits)
+        is_open &= ~fits
+        scale *= 10
+    for place in (*for_str, *np.flatnonzero(is_open)):
+        results[place] = float(str(numbers[place]))
+    return results.tolist()

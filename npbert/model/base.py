@@ -25,11 +25,11 @@ from npbert.checkpoints.files import short, shown, warn
 from npbert.checkpoints.saving import reading, saving
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.compiled import backend
-from npbert.compiled.texts import Keep, texts_of
-from npbert.model import params
+from npbert.compiled.texts import Keep
+from npbert.model import params, together
 from npbert.model.config import FILE, PreTrainedConfig
 from npbert.model.fingerprint import differences, fingerprint
-from npbert.model.inputs import Inputs, check_inputs, check_rows, joined_rows
+from npbert.model.inputs import Inputs, check_inputs
 from npbert.model.outputs import BaseModelOutput, ModelOutput
 from npbert.model.params import Shapes
 
@@ -50,6 +50,10 @@ class PreTrainedModel:
     tied_weights: ClassVar[dict[str, str]] = {}  # tensors that are another one, unless untied
     # Without layers the reference has no hidden states; that of SqueezeBERT has the embeddings.
     keeps_embeddings_alone: ClassVar[bool] = False
+    # What each field of the output is made of, where a field is made of no more than each token by
+    # itself (together.TOKENS) or of the first token of each text (together.FIRST); empty for a head
+    # that sees more of a text.
+    made_of: ClassVar[dict[str, str]] = {}
     # What check_labels is given for a call without labels.
     no_labels: ClassVar[dict[str, Any]] = {"labels": None}
 
@@ -267,7 +271,9 @@ class PreTrainedModel:
             output = self.finish(encoded, checked)
         return output if self._either(return_dict, "return_dict") else output.to_tuple()
 
-    def encode_texts(self, rows: Sequence[Any], batch_tokens: int = 2048) -> list[Any]:
+    def encode_texts(
+        self, rows: Sequence[Any], batch_tokens: int = together.BATCH_TOKENS
+    ) -> list[Any]:
         """Run texts of any lengths together, without padding, and return the output of each.
 
         rows: for each text its ids, a list of T numbers, or what a tokenizer gives for one text, a
@@ -277,37 +283,8 @@ class PreTrainedModel:
         ConvBERT and MobileBERT. (A head for multiple choice scores each text by itself, [1, 1].)
         Raises ValueError, before any work, for a row that does not fit the model.
         """
-        if not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
-            raise ValueError(f"batch_tokens is {batch_tokens!r}, expected an integer of at least 1")
-        checked = check_rows(self.config, self.dtype, rows)
-        # Texts of one length next to each other are attended to in one product.
-        order = sorted(range(len(checked)), key=lambda i: checked[i].shape[1])
-        outputs: list[Any] = [None] * len(checked)
-        batch: list[int] = []
-        with backend.using(backend.get_backend()):
-            for i in order:
-                tokens = sum(checked[j].shape[1] for j in batch)
-                if batch and tokens + checked[i].shape[1] > batch_tokens:
-                    self._encode_batch(checked, batch, outputs)
-                    batch = []
-                batch.append(i)
-            if batch:
-                self._encode_batch(checked, batch, outputs)
-        return outputs
-
-    def _encode_batch(self, rows: list[Inputs], batch: list[int], outputs: list[Any]) -> None:
-        """Run the texts `batch` of `rows` in one row of tokens; put each text's output in place."""
-        inputs = joined_rows([rows[i] for i in batch])
-        with texts_of([rows[i].shape[1] for i in batch]) as runs:
-            encoded = self.encode(inputs, False, False)
-        which = iter(batch)
-        for run in runs:
-            x = encoded.last_hidden_state[0, run.tokens].reshape(run.texts, run.length, -1)
-            labels = self.check_labels((run.texts, run.length), self.no_labels)
-            output = self.finish(BaseModelOutput(x), labels)
-            for n in range(run.texts):
-                fields = {name: array[n : n + 1] for name, array in output.items()}
-                outputs[next(which)] = type(output)(**fields)
+        outputs = dict(together.run(self, rows, batch_tokens))
+        return [outputs[i] for i in range(len(outputs))]
 
     def check_labels(self, shape: tuple[int, int], labels: dict[str, Any]) -> Any:
         """Return what `finish` needs of the labels for texts of `shape` [B, T].

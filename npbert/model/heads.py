@@ -34,11 +34,14 @@ from npbert.model.outputs import (
     TokenClassifierOutput,
 )
 from npbert.model.params import Shapes, flat_shapes, linear_shapes
+from npbert.model.together import FIRST, TOKENS
 from npbert.ops import binary_cross_entropy, cross_entropy, mean_squared_error
 
 
 class Encoder(PreTrainedModel):
     """An encoder without a head."""
+
+    made_of: ClassVar[dict[str, str]] = {"last_hidden_state": TOKENS}
 
     @property
     def encoder_params(self) -> Any:
@@ -81,6 +84,7 @@ class EncoderWithPooler(Encoder):
     """An encoder with a pooler, which add_pooling_layer=False leaves out."""
 
     add_pooling_layer = True
+    made_of: ClassVar[dict[str, str]] = {"last_hidden_state": TOKENS, "pooler_output": FIRST}
 
     @classmethod
     def parameter_shapes(cls, config: Any, add_pooling_layer: bool = True) -> Shapes:
@@ -127,6 +131,7 @@ class MaskedLM(WithHead):
     """A head that scores every word piece at every position."""
 
     output_class = MaskedLMOutput
+    made_of: ClassVar[dict[str, str]] = {"logits": TOKENS}
 
     def __call__(
         self,
@@ -157,6 +162,10 @@ class PreTraining(WithHead):
     """The two heads of pre-training: masked word pieces, and whether two texts belong together."""
 
     output_class = ForPreTrainingOutput
+    made_of: ClassVar[dict[str, str]] = {
+        "prediction_logits": TOKENS,
+        "seq_relationship_logits": FIRST,
+    }
     no_labels: ClassVar[dict[str, Any]] = {"labels": None, "next_sentence_label": None}
 
     def __call__(
@@ -203,6 +212,7 @@ class NextSentencePrediction(WithHead):
     """A head that says whether the second text follows the first."""
 
     output_class = NextSentencePredictorOutput
+    made_of: ClassVar[dict[str, str]] = {"logits": FIRST}
 
     @classmethod
     def head_shapes(cls, config: Any) -> dict[str, Any]:
@@ -236,6 +246,7 @@ class SequenceClassification(WithHead):
     """A head that gives a text labels, or a number."""
 
     output_class = SequenceClassifierOutput
+    made_of: ClassVar[dict[str, str]] = {"logits": FIRST}
 
     @classmethod
     def head_shapes(cls, config: Any) -> dict[str, Any]:
@@ -282,6 +293,7 @@ class TokenClassification(WithHead):
     """A head that gives every token a label."""
 
     output_class = TokenClassifierOutput
+    made_of: ClassVar[dict[str, str]] = {"logits": TOKENS}
 
     @classmethod
     def head_shapes(cls, config: Any) -> dict[str, Any]:
@@ -314,6 +326,7 @@ class TokenClassification(WithHead):
 class QuestionAnswering(WithHead):
     """A head that says where in the text an answer starts and where it ends."""
 
+    made_of: ClassVar[dict[str, str]] = {"start_logits": TOKENS, "end_logits": TOKENS}
     no_labels: ClassVar[dict[str, Any]] = {"start_positions": None, "end_positions": None}
 
     @classmethod

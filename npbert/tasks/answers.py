@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
 from npbert.tasks.loading import QUESTION_ANSWERING, Model, load
 from npbert.tasks.rows import (
@@ -93,8 +92,8 @@ def question_answering(
         firsts.append(len(rows))
         rows += [example.row(window) for window in example.windows]
     outputs: list[Any] = [None] * len(rows)
-    for i, output in run(_both_logits(model), rows, progress, "windows"):
-        outputs[i] = output
+    for i, output in run(model, rows, progress, "windows"):
+        outputs[i] = np.stack([output.start_logits[0], output.end_logits[0]], axis=-1)  # [T, 2]
     results: list[Any] = []
     for example, first in zip(examples, firsts):
         answers: list[Answer] = []
@@ -223,15 +222,3 @@ def _add(answers: list[Answer], score: float, start: int, end: int, context: str
             answer["score"] += score
             return
     answers.append({"score": score, "start": start, "end": end, "answer": text})
-
-
-def _both_logits(model: PreTrainedModel) -> Any:
-    """Return a function that gives the logits of start and end side by side, [B, T, 2]."""
-
-    def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
-        output = model(  # type: ignore[operator]
-            **inputs, output_attentions=False, output_hidden_states=False, return_dict=True
-        )
-        return np.stack([output["start_logits"], output["end_logits"]], axis=-1)
-
-    return call

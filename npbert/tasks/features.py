@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from npbert.model.base import PreTrainedModel
+from npbert.model.together import Encoded
 from npbert.tasks.loading import FEATURE_EXTRACTION, Model, load
 from npbert.tasks.rows import encode, run, text_name, texts_of
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
@@ -49,11 +51,8 @@ def feature_extraction(
         name = text_name(i, len(texts))
         rows.append(encode(each, model, tokenizer, None, truncation, max_length, name))
 
-    def hidden_states(inputs: dict[str, np.ndarray]) -> np.ndarray:
-        return model.encode(model.check(**inputs), False, False).last_hidden_state
-
     results: list[Any] = [None] * len(rows)
-    for i, states in run(hidden_states, rows, progress):  # [T, D]; rows have no padding
+    for i, states in run(model, rows, progress, finish=_hidden_states):  # [T, D]
         if pooling == "none":
             results[i] = states[None].copy()  # not a view that would keep its whole batch
         else:
@@ -63,3 +62,8 @@ def feature_extraction(
     if pooling == "none":
         return results
     return np.stack(results) if results else np.empty((0, model.config.hidden_size), model.dtype)
+
+
+def _hidden_states(model: PreTrainedModel, encoded: Encoded) -> list[np.ndarray]:
+    """Return the states of each text, whatever the model has for a head."""
+    return [encoded.states[0, place] for place in encoded.places()]

@@ -9,6 +9,7 @@ import numpy as np
 
 from npbert.model.base import PreTrainedModel
 from npbert.model.heads import PreTraining
+from npbert.model.together import Encoded
 from npbert.ops import softmax
 from npbert.tasks.loading import FILL_MASK, Model, load
 from npbert.tasks.rows import (
@@ -16,7 +17,6 @@ from npbert.tasks.rows import (
     check_count,
     check_ids,
     encode,
-    logits,
     longest_row,
     run,
     text_name,
@@ -74,26 +74,37 @@ def fill_mask(
         rows.append(encode(each, model, tokenizer, truncation=truncation, name=name))
         if tokenizer.mask_token_id not in rows[-1]["input_ids"]:
             raise ValueError(_why_no_mask(each, model, tokenizer))
-    field = "prediction_logits" if isinstance(model, PreTraining) else "logits"
+    gaps = [np.flatnonzero(np.equal(row["input_ids"], tokenizer.mask_token_id)) for row in rows]
+
+    def scores_of_masks(model: Any, encoded: Encoded) -> list[np.ndarray]:
+        """Score all word pieces at the masks of each text [M, V], and nowhere else."""
+        places = [gaps[i] + place.start for i, place in zip(encoded.numbers, encoded.places())]
+        scores = model.head(encoded.states[:, np.concatenate(places)])
+        scores = scores[0] if isinstance(model, PreTraining) else scores  # [1, all M, V]
+        return np.split(scores[0], np.cumsum([len(some) for some in places])[:-1])
+
     results: list[Any] = [None] * len(rows)
-    for i, scores in run(logits(model, field), rows, progress):
+    for i, scores in run(model, rows, progress, finish=scores_of_masks):
         ids = np.array(rows[i]["input_ids"])
-        results[i] = _fill(ids, scores, tokenizer, top_k, candidates)
+        results[i] = _fill(ids, gaps[i], scores, tokenizer, top_k, candidates)
     return results[0] if len(results) == 1 else results
 
 
 def _fill(
     ids: np.ndarray,
+    places: np.ndarray,
     scores: np.ndarray,
     tokenizer: BertTokenizer,
     top_k: int,
     candidates: np.ndarray,
 ) -> list[Any]:
-    """Return the candidates of every mask of one text; those of the only mask without a list."""
-    places = np.flatnonzero(ids == tokenizer.mask_token_id)
+    """Return the candidates of every mask of one text; those of the only mask without a list.
+
+    places: of the masks. scores: [M, V], of every mask.
+    """
     results: list[list[Candidate]] = []
-    for place in places:
-        probs = softmax(scores[place])  # [V]
+    for place, of_mask in zip(places, scores):
+        probs = softmax(of_mask)  # [V]
         tokens = candidates[best_first(probs[candidates], top_k)]
         results.append([])
         for token in tokens.tolist():

@@ -13,7 +13,6 @@ from npbert.tasks.rows import (
     Row,
     check_ids,
     label_names,
-    logits,
     longest_row,
     run,
     text_name,
@@ -75,9 +74,9 @@ def restore(
     # The class of every piece, from the row in which it is farthest from an edge.
     classes = [np.zeros(len(ids), int) for ids in word_ids]
     margins = [np.full(len(ids), -1) for ids in word_ids]
-    for i, output in run(logits(model), rows, progress):
+    for i, output in run(model, rows, progress):
         number, window = origins[i]
-        best = output.argmax(axis=-1)[1:-1]  # [T], without [CLS] and [SEP]
+        best = output.logits[0].argmax(axis=-1)[1:-1]  # [T], without [CLS] and [SEP]
         for place, found in zip(range(window.start, window.stop), best):
             distance = margin(place, window, len(word_ids[number]))
             if distance > margins[number][place]:

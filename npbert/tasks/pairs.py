@@ -9,7 +9,7 @@ import numpy as np
 from npbert.model.heads import PreTraining
 from npbert.ops import softmax
 from npbert.tasks.loading import MULTIPLE_CHOICE, NEXT_SENTENCE, Model, load
-from npbert.tasks.rows import best_first, check_text, encode, logits, run, text_name, texts_of
+from npbert.tasks.rows import best_first, check_text, encode, run, text_name, texts_of
 from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
@@ -54,8 +54,8 @@ def next_sentence(
     ]
     field = "seq_relationship_logits" if isinstance(model, PreTraining) else "logits"
     results: list[Any] = [None] * len(rows)
-    for i, output in run(logits(model, field), rows, progress, "pairs"):
-        probs = softmax(output)  # [2]
+    for i, output in run(model, rows, progress, "pairs"):
+        probs = softmax(output[field][0])  # [2]
         order = best_first(probs, None)
         results[i] = [{"label": NEXT_LABELS[k], "score": float(probs[k])} for k in order]
     return results if is_list else results[0]
@@ -103,11 +103,10 @@ def multiple_choice(
             name = f"{text_name(number, len(prompts), 'prompt')} with {which}"
             rows.append(encode(text, model, tokenizer, choice, truncation, name=name))
             places.append((number, place))
-    call = logits(model)
     scores = [np.zeros(len(options), model.dtype) for options in lists]
-    for i, output in run(lambda inputs: call(_alone(inputs)), rows, progress, "choices"):
+    for i, output in run(model, rows, progress, "choices"):
         number, place = places[i]
-        scores[number][place] = output[0]
+        scores[number][place] = output.logits[0, 0]
     results = []
     for options, given in zip(lists, scores):
         probs = softmax(given)  # [N]
@@ -116,8 +115,3 @@ def multiple_choice(
             [{"score": float(probs[k]), "index": k, "choice": options[k]} for k in order]
         )
     return results if is_list else results[0]
-
-
-def _alone(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Make every row the only choice of a question of its own: [B, T] -> [B, 1, T]."""
-    return {name: array[:, None] for name, array in inputs.items()}

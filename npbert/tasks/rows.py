@@ -1,13 +1,14 @@
-"""Texts to rows of ids, checked before any is run; rows in batches through a model."""
+"""Texts to rows of ids, checked before any is run; rows of any lengths through a model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from npbert.model import together
 from npbert.model.base import PreTrainedModel
 from npbert.terminal import progress
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
@@ -16,7 +17,7 @@ from npbert.tokenizer.bert_tokenizer import BertTokenizer
 Row = dict[str, list[int]]
 ENTRIES = ("input_ids", "token_type_ids", "attention_mask")
 
-BATCH_TOKENS = 512  # so many tokens at most are run together: more is not faster, and takes memory
+BATCH_TOKENS = together.BATCH_TOKENS
 
 
 # ---- texts to rows -------------------------------------------------------------------------
@@ -98,49 +99,34 @@ def encode(
 
 
 def run(
-    call: Callable[[dict[str, np.ndarray]], np.ndarray],
+    model: PreTrainedModel,
     rows: Sequence[Row],
     show: bool | None = None,
     what: str = "texts",
-) -> Iterable[tuple[int, np.ndarray]]:
-    """Run rows in batches; yield (number of the row, its part of the output), shortest rows first.
+    finish: together.Finish = together.finish,
+) -> Iterable[tuple[int, Any]]:
+    """Run rows together; yield (number of the row, its result), shortest rows first.
 
-    call: takes inputs by name, [B, T] each, and returns an array [B, ...]. show: a progress bar,
-    by default where standard error is a terminal and there is more than one row.
+    finish: makes the results of rows that were encoded together, by default what the model returns
+    for each alone. show: a progress bar, by default where standard error is a terminal and there is
+    more than one row. A row with padding, which no other may share, is run by the model alone.
     """
     if show is None and len(rows) < 2:
         show = False
-    return progress(_run(call, rows), len(rows), what, show)
+    padded = [i for i, row in enumerate(rows) if 0 in row["attention_mask"]]
+    whole = [i for i, row in enumerate(rows) if 0 not in row["attention_mask"]]
+    found = together.run(model, [rows[i] for i in whole], BATCH_TOKENS, finish)
+    results = chain(((whole[n], result) for n, result in found), _alone(model, rows, padded))
+    return progress(results, len(rows), what, show)
 
 
-def _run(
-    call: Callable[[dict[str, np.ndarray]], np.ndarray], rows: Sequence[Row]
-) -> Iterator[tuple[int, np.ndarray]]:
-    # Only rows of one length share a batch. The convolutions of ConvBERT, and MobileBERT's trigram
-    # of the last token, see the padding: with padded batches the result for a text would depend on
-    # the texts beside it.
-    def length(i: int) -> int:
-        return len(rows[i]["input_ids"])
-
-    for T, group in groupby(sorted(range(len(rows)), key=length), length):
-        same = list(group)
-        size = max(1, BATCH_TOKENS // T)
-        for start in range(0, len(same), size):
-            batch = same[start : start + size]
-            inputs = {name: np.array([rows[i][name] for i in batch]) for name in ENTRIES}
-            yield from zip(batch, call(inputs))
-
-
-def logits(model: PreTrainedModel, field: str = "logits") -> Callable[[Any], np.ndarray]:
-    """Return a function that runs a model on inputs by name and returns one of its outputs."""
-
-    def call(inputs: dict[str, np.ndarray]) -> np.ndarray:
-        output = model(  # type: ignore[operator]
-            **inputs, output_attentions=False, output_hidden_states=False, return_dict=True
-        )
-        return output[field]
-
-    return call
+def _alone(
+    model: PreTrainedModel, rows: Sequence[Row], numbers: list[int]
+) -> Iterator[tuple[int, Any]]:
+    for i in numbers:
+        inputs = {name: [rows[i][name]] for name in ENTRIES}
+        options = dict(output_attentions=False, output_hidden_states=False, return_dict=True)
+        yield i, model(**inputs, **options)  # type: ignore[operator]
 
 
 def label_names(model: PreTrainedModel) -> dict[int, str]:

@@ -14,7 +14,6 @@ from npbert.tasks.rows import (
     check_text,
     encode,
     label_names,
-    logits,
     run,
     text_name,
 )
@@ -78,8 +77,8 @@ def text_classification(
         rows.append(encode(first, model, tokenizer, second, name=name, **options))
     results: list[Any] = [None] * len(rows)
     names = label_names(model)
-    for i, output in run(logits(model), rows, progress):
-        scores = apply(output)  # [L]
+    for i, output in run(model, rows, progress):
+        scores = apply(output.logits[0])  # [L]
         best = best_first(scores, 1 if only_best else top_k)
         labels = [{"label": names[k], "score": float(scores[k])} for k in best]
         results[i] = labels[0] if only_best else labels

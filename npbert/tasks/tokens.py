@@ -17,7 +17,6 @@ from npbert.tasks.rows import (
     check_count,
     check_ids,
     label_names,
-    logits,
     longest_row,
     run,
     text_name,
@@ -91,8 +90,8 @@ def token_classification(
         rows += [_row(pieces.ids[part], widest, tokenizer) for part in parts]
         origins += [(number, part) for part in parts]
     outputs: list[Any] = [None] * len(rows)
-    for i, output in run(logits(model), rows, progress):
-        outputs[i] = softmax(output)  # [T, L]
+    for i, output in run(model, rows, progress):
+        outputs[i] = softmax(output.logits[0])  # [T, L]
 
     results: list[list[Entity]] = [[] for _ in taken]
     for row, (number, window), scores in zip(rows, origins, outputs):

@@ -32,6 +32,20 @@ def test_arrays_are_lists_of_such_numbers(numbers):
     assert shortest(array[None, None]) == [[shortest(array)]]
 
 
+def test_many_numbers_have_the_digits_of_each():
+    """Of every size, with every number of digits, beside powers of two and of ten."""
+    draw = np.random.default_rng(0)
+    bits = draw.integers(0, 2**32, 3000, dtype=np.uint32).view(np.float32)
+    powers = np.float32(2) ** np.arange(-149, 128, dtype=np.float32)
+    tens = np.array([float(f"1e{k}") for k in range(-45, 39)], np.float32)
+    some = [draw.standard_normal(3000), draw.integers(-(10**4), 10**4, 3000) / 1000]
+    numbers = np.concatenate([bits[np.isfinite(bits)], powers, -powers, tens, *some, [0.0, -0.0]])
+    near = [np.nextafter(numbers, np.float32(end)) for end in (-1e38, 1e38)]
+    for array in (numbers.astype(np.float32), *(n.astype(np.float32) for n in near)):
+        assert shortest(array) == [float(str(number)) for number in array]
+        assert np.array_equal(np.signbit(shortest(array)), np.signbit(array))
+
+
 def test_what_is_no_number_stays():
     result = [{"score": 0.1, "token": 3, "label": "0.1", "none": None}, (True, np.float32(0.1))]
     assert shortest(result) == [

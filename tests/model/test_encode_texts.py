@@ -70,6 +70,54 @@ def test_any_lengths_in_any_batches(rows, batch_tokens, family):
     assert_alone(model, [dict(input_ids=ids) for ids in rows], outputs, 1e-12)
 
 
+@pytest.mark.parametrize(("family", "head"), CASES)
+def test_compiled_layers_give_the_very_same_numbers(family, head):
+    pytest.importorskip("numba", reason="the twins need numba")
+    model = model_of(family, head, np.float32)
+    with backend.using("numba"):
+        outputs = model.encode_texts(ROWS * 7)
+        for row, output in zip(ROWS * 7, outputs, strict=True):
+            alone = model([row])
+            for name in alone:
+                np.testing.assert_array_equal(output[name], alone[name])
+
+
+@pytest.mark.parametrize(
+    ("head", "calls"),
+    [
+        ("Model", 2),  # once for all tokens, once for the first of each text
+        ("ForMaskedLM", 1),
+        ("ForSequenceClassification", 1),
+        ("ForQuestionAnswering", 1),
+        ("ForMultipleChoice", 4),  # it may look at all of a text: once for each length
+    ],
+)
+def test_a_head_is_called_once_for_all_texts(monkeypatch, head, calls):
+    model, shapes = model_of("Bert", head), []
+    finish = type(model).finish
+    monkeypatch.setattr(
+        type(model),
+        "finish",
+        lambda self, encoded, labels: (
+            shapes.append(encoded.last_hidden_state.shape) or finish(self, encoded, labels)
+        ),
+    )
+    model.encode_texts([[2, 5, 3], [2, 7, 8, 9, 3], [2], [2, 6], [2, 7, 3]])
+    assert len(shapes) == calls
+
+
+def test_a_head_that_looks_at_all_of_a_text_says_so():
+    class ByMean(npbert.BertForSequenceClassification):
+        made_of = {}  # noqa: RUF012
+
+        def head(self, x):
+            return x.mean(axis=1)[:, :2]
+
+    model = ByMean(npbert.BertConfig(**SIZES), dtype=np.float64, seed=1)
+    rows = [dict(input_ids=ids) for ids in ROWS]
+    assert_alone(model, rows, model.encode_texts(rows), 1e-12)
+
+
 def test_padding_would_change_the_answer():
     """The reason for all of this: with padded rows ConvBERT answers differently."""
     model = model_of("ConvBert")

@@ -12,6 +12,7 @@ import pytest
 from task_checkpoints import ENTITIES, FAMILIES, labelled, make_checkpoint
 
 import npbert
+from npbert.compiled import backend
 from npbert.tasks import rows
 
 TEXTS = [
@@ -110,8 +111,33 @@ def test_a_shared_batch_changes_nothing(directories, task, family, monkeypatch):
     assert_same(call(task, TEXTS * 3, OTHERS * 3, model), together)
 
 
+@pytest.mark.parametrize("task, family", WITH_TASK)
+def test_compiled_a_list_has_the_very_same_results(directories, task, family):
+    pytest.importorskip("numba", reason="the twins need numba")
+    model = directories(task, family)
+    with backend.using("numba"):
+        together = call(task, TEXTS, OTHERS, model)
+        alone = [call(task, text, other, model) for text, other in zip(TEXTS, OTHERS)]
+    np.testing.assert_equal(together, alone)
+
+
+@pytest.mark.parametrize("task", HEADS)
+def test_texts_of_unlike_lengths_are_run_together(directories, task, monkeypatch):
+    """Seven texts are one call of the encoder; only a window with padding has one of its own."""
+    directory = directories(task, "Bert")
+    head, _ = HEADS[task]
+    calls, encode = [], npbert.BertModel.encode
+    monkeypatch.setattr(
+        getattr(npbert, f"Bert{head}"),
+        "encode",
+        lambda self, inputs, *options: calls.append(inputs.shape) or encode(self, inputs, *options),
+    )
+    call(task, TEXTS, OTHERS, directory)
+    assert len(calls) == 1
+
+
 def test_padding_would_change_what_convbert_says(directories):
-    """The reason for batches of one length: this fails if it ever ceases to be one."""
+    """The reason for batches without padding: this fails if it ever ceases to be one."""
     model = npbert.ConvBertModel.from_pretrained(directories("feature_extraction", "ConvBert"))
     ids = [2, 10, 11, 12, 3]
     padded = model([[*ids, 0, 0]], attention_mask=[[1] * 5 + [0] * 2]).last_hidden_state

@@ -11,6 +11,7 @@ from task_checkpoints import ENTITIES, VOCABULARY, labelled, make_checkpoint
 
 import npbert
 from npbert import restore, token_classification
+from npbert.model.outputs import BaseModelOutput
 from npbert.ops import softmax
 from npbert.tasks.grouping import group
 from npbert.tasks.restoration import LABELS, MARKS, apply
@@ -175,19 +176,24 @@ def test_wrong_token_classification_is_refused(tagger, arguments, message):
 class ByPieceForTokenClassification(npbert.BertForTokenClassification):
     """A model whose label for a piece is the number of the piece, around and around."""
 
-    def __call__(self, input_ids=None, **_):
-        classes = np.array(input_ids) % len(LABELS)
-        return {"logits": np.eye(len(LABELS), dtype=np.float32)[classes]}
+    def encode(self, inputs, *_):
+        classes = inputs.input_ids % len(LABELS)
+        return BaseModelOutput(np.eye(len(LABELS), dtype=np.float32)[classes])
+
+    def head(self, x):
+        return x
 
 
 class ByPlaceForTokenClassification(npbert.BertForTokenClassification):
     """A model whose label for a piece says how far it is from the middle of the row."""
 
-    def __call__(self, input_ids=None, **_):
-        B, T = np.shape(input_ids)
+    made_of = {}  # noqa: RUF012  # it looks at whole rows
+
+    def head(self, x):
+        B, T, _ = x.shape
         far = np.abs(np.arange(T) - (T - 1) / 2) > T / 4 + 1
         classes = np.where(far, LABELS.index("UPPER"), 0)
-        return {"logits": np.eye(len(LABELS), dtype=np.float32)[np.tile(classes, (B, 1))]}
+        return np.eye(len(LABELS), dtype=np.float32)[np.tile(classes, (B, 1))]
 
 
 @pytest.fixture(scope="module")
