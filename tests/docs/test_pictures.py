@@ -1,7 +1,5 @@
 """The drawings of the book: described, in one style, and to be read in grey."""
 
-import sys
-
 import chapters
 import numpy as np
 import pytest
@@ -9,11 +7,9 @@ import pytest
 import npbert
 
 matplotlib = pytest.importorskip("matplotlib", reason="the chapters draw with matplotlib")
-sys.path.insert(0, str(chapters.FOLDER))
-import pictures  # noqa: E402
 from matplotlib.colors import to_rgb  # noqa: E402
 
-sys.path.remove(str(chapters.FOLDER))
+pictures = chapters.drawings()
 FAMILIES = ["bert", "convbert", "mobilebert", "squeezebert"]
 TEXT = "what there is to see"
 DRAWINGS = {

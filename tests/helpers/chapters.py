@@ -1,8 +1,10 @@
 """The chapters of the book as scripts: their cells, their prose, and a run without a notebook."""
 
 import ast
+import importlib
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from npbert.compiled import backend
@@ -33,6 +35,23 @@ def prose(text):
     return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
+@contextmanager
+def in_folder():
+    """Let `import pictures` find the drawings of the book, as it does where a notebook runs."""
+    sys.path.insert(0, str(FOLDER))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def drawings():
+    """Return the module of the book's drawings."""
+    with in_folder():
+        return importlib.import_module("pictures")
+
+
+@in_folder()
 def run(path):
     """Run all cells of a chapter in one namespace; tracebacks show lines of the file.
 
@@ -41,7 +60,6 @@ def run(path):
     namespace = {"__name__": "__main__"}
     shown = []
     chosen = backend.chosen_backend()  # a chapter may choose another
-    sys.path.insert(0, str(FOLDER))  # where a notebook runs: `import pictures` finds the drawings
     try:
         for line, source in code_cells(path.read_text(encoding="utf-8")):
             tree = ast.parse("\n" * (line - 1) + source, str(path))
@@ -52,5 +70,4 @@ def run(path):
                 shown.append((line, value))
     finally:
         backend.set_backend(chosen)
-        sys.path.remove(str(FOLDER))
     return shown
