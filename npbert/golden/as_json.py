@@ -22,6 +22,7 @@ def row_as_dict(row: Row) -> dict[str, Any]:
         "dtype": row.dtype,
         "verdict": row.verdict,
         "problem": row.problem or None,
+        "misdumped": row.misdumped,
         "remark": row.remark or None,
         "axes_in_order": None if row.layout is None else list(row.layout.turn),
         "expected": verdict_as_dict(row.expected, row.tolerance, "expected", row.expected_right),

@@ -33,6 +33,7 @@ class Row:
     problem         what is wrong with it as an array, such as its shape
     remark          what else there is to say
     layout          the other layout in which it is what was expected
+    misdumped       whether the port computed with other values than these
     expected, ...   how far it is from the kit's value, and whether within tolerance
     local, ...      how far from npbert's step; local_right is None where that cannot be judged,
                     because of what came before: `unjudged`
@@ -47,6 +48,7 @@ class Row:
     problem: str = ""
     remark: str = ""
     layout: Layout | None = None
+    misdumped: bool = False
     tolerance: Tolerance | None = None
     expected: Difference | None = None
     expected_right: bool | None = None
@@ -72,6 +74,8 @@ class Row:
         """Return the verdict in one word."""
         if not self.given:
             return "not given"
+        if self.misdumped:
+            return "misdumped"
         if self.layout is not None and self.problem:
             return "transposed" if self.layout.turn else "misshapen"
         if self.problem:

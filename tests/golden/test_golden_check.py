@@ -235,6 +235,10 @@ def test_no_numbers(value, word):
     given = port()
     given[f"padded/{WIDE}"][0, 1, 2:4] = value
     report = check_kit(kit(), given)
+    assert verdict(report, WIDE) == "misdumped" and report.first.name == WIDE  # the rest is right
+    assert f"2 of its 336 numbers are {word}" in report.render()
+    after = {key: array for key, array in given.items() if f"{LAYER}.output" not in key}
+    report = check_kit(kit(), {key: a for key, a in after.items() if "pool" not in key})
     assert verdict(report, WIDE) == "WRONG" and report.first.name == WIDE
     assert f"2 of its 336 numbers are {word}" in report.render()
     given[f"padded/{WIDE}"] = port()[f"padded/{WIDE}"]
@@ -252,13 +256,14 @@ def test_scores_that_are_not_masked():
 
 
 def test_a_view_that_is_wrong_is_blamed_itself():
-    given = port()
-    name = f"{LAYER}.attention.self.queries"
-    given[f"padded/{name}"] = given[f"padded/{name}"] + 1
+    name, scores = f"{LAYER}.attention.self.queries", f"{LAYER}.attention.self.attend.scores"
+    given = port(QUERY, name, scores, case="padded")
+    given[f"padded/{name}"] += 1
+    given[f"padded/{scores}"] += 1  # were it right, the view would only be misdumped
     report = check_kit(kit(), given)
     assert [blame.row.name for blame in report.blames] == [name]
-    scores = rows_of(report)[f"{LAYER}.attention.self.attend.scores"]
-    assert scores.local_right is None and scores.unjudged == name
+    row = rows_of(report)[scores]
+    assert row.local_right is None and row.unjudged == name
 
 
 def test_other_inputs_than_the_kits():

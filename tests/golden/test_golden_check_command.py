@@ -84,6 +84,7 @@ def test_the_case_option(run):
 def test_json(run):
     given = forgotten_bias()
     given[f"padded/{WIDE}"][0, 0, 0] = np.nan
+    given[f"padded/{LAYER}.output.dense"][0, 0, 0] = np.nan
     status, out, _ = run(given, "--json")
     report = json.loads(out, parse_constant=pytest.fail)  # no NaN: other readers refuse it
     assert status == 1 and report["passed"] is False

@@ -67,6 +67,7 @@ def test_every_mistake_is_named_and_no_other(family, head, mistake):
     report = check_kit(kit, port_with(mistake, kit))
     named = [(finding.mistake.name, finding.complete) for finding in report.findings]
     assert not report.passed and named == [(mistake.name, True)], report.render()
+    assert not any(row.misdumped for row in report.given)  # it is the port's, not of its dump
 
 
 def test_every_mistake_is_tested_somewhere():

@@ -11,7 +11,7 @@ import numpy as np
 
 import npbert
 from npbert.golden import Kit
-from npbert.golden.mistakes.catalogue import MUTATIONS, applicable, planted
+from npbert.golden.mistakes.catalogue import MISTAKES, applicable, planted
 from npbert.model import params
 from npbert.model.base import PreTrainedModel
 from npbert.tasks import loading
@@ -46,28 +46,28 @@ def mistakes(family):
     """Return {name: (mistake, a model that can make it)} for everything a family can get wrong."""
     found = {}
     for model in variants(family):
-        for mutation in applicable(model):
-            found.setdefault(mutation.name, (mutation, model))
-    return {each.name: found[each.name] for each in MUTATIONS if each.name in found}
+        for mistake in applicable(model):
+            found.setdefault(mistake.name, (mistake, model))
+    return {each.name: found[each.name] for each in MISTAKES if each.name in found}
 
 
 @contextmanager
 def mistaken(family, name):
     """Let npbert make a mistake, in whatever model of the family is loaded or built meanwhile."""
-    mutation, model = mistakes(family)[name]
+    mistake, model = mistakes(family)[name]
     fill = PreTrainedModel._fill
 
     def mistaken_fill(self, *arguments):
         fill(self, *arguments)
-        if mutation.parameters and type(self).__module__ == f"npbert.{family}":
-            self.params = params.tree(mutation.parameters(self.state_dict()))
+        if mistake.parameters and type(self).__module__ == f"npbert.{family}":
+            self.params = params.tree(mistake.parameters(self.state_dict()))
 
     caches = [each for each in vars(loading).values() if hasattr(each, "cache_clear")]
     PreTrainedModel._fill = mistaken_fill
     try:
         for each in caches:  # what was loaded before is right
             each.cache_clear()
-        with planted(mutation, model):
+        with planted(mistake, model):
             yield
     finally:
         PreTrainedModel._fill = fill
