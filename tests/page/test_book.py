@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browsing import Reader, open_browser
 
+import npbert
+
 BOOK = Path(os.environ.get("NPBERT_BOOK", "."))
 pytestmark = pytest.mark.skipif(
     "NPBERT_BOOK" not in os.environ, reason="NPBERT_BOOK does not name a built book"
@@ -123,6 +125,12 @@ def test_lines_have_values_and_calls_unfold(family):
     classes = [known.get("class") or "" for _, known in page.found]
     assert classes.count("value") > 40 and classes.count("equation") > 20
     assert classes.count("call") > 10
+
+
+def test_the_reference_has_every_public_name():
+    places = set().union(*(elements(path).places for path in (BOOK / "api").glob("*.html")))
+    described = {place.rpartition(".")[2] for place in places if place.startswith("npbert.")}
+    assert set(npbert.__all__) - described == set()
 
 
 # ---- in Chromium ---------------------------------------------------------------------------

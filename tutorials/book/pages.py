@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import html
-import inspect
 from pathlib import Path
 
 import nbformat
 
-import npbert
 from book import annotated, passes
 from book.links import page_of, rewritten
 from npbert.tracing.page import make_page
@@ -26,10 +24,12 @@ TRACED = {
     "squeezebert-tiny": ["The children went to [MASK] to learn to read."],
     "squeezebert-tiny-restore": ["in 1969 neil armstrong walked on the moon"],
 }
-REFERENCE = {  # page: its title, what it has of each module; None for what npbert gives by name
+REFERENCE = {  # page: its title, and the modules that it describes
     "models": ("Models", ["bert", "convbert", "mobilebert", "squeezebert", "auto"]),
     "operations": ("Operations", ["ops", "activations", "kernels"]),
-    "tasks": ("From text to an answer", ["tasks"]),
+    "tasks": ("From text to an answer", ["tasks.masks", "tasks.texts", "tasks.tokens",
+                                         "tasks.answers", "tasks.pairs", "tasks.features",
+                                         "tasks.mending"]),
     "tokenizer": ("Tokenizer", ["tokenizer.bert_tokenizer", "tokenizer.base",
                                 "tokenizer.batch_encoding", "tokenizer.added_tokens",
                                 "tokenizer.stages"]),
@@ -170,17 +170,9 @@ def write_reference(pages: Pages) -> None:
         for module in modules:
             name = f"npbert.{module}"
             heading = f"``{name}``"
-            lines += [heading, "-" * len(heading), "", f".. automodule:: {name}", "   :members:"]
-            if module == "tasks":
-                lines.append(f"   :imported-members:\n   :exclude-members: {outside(name)}")
-            lines.append("")
+            lines += [heading, "-" * len(heading), "", f".. automodule:: {name}", "   :members:",
+                      "   :special-members: __call__", ""]  # fmt: skip
         pages.write(f"api/{page}.rst", "\n".join(lines))
-
-
-def outside(module: str) -> str:
-    """Return the names that a module has and npbert does not give."""
-    names = vars(__import__(module, fromlist=["_"]))
-    return ", ".join(n for n, v in names.items() if n not in npbert.__all__ or inspect.ismodule(v))
 
 
 def write_contents(pages: Pages) -> None:
@@ -188,7 +180,7 @@ def write_contents(pages: Pages) -> None:
     chapters = [path.stem for path in sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.md"))]
     trees = {
         "Chapters": [f"tutorials/{name}" for name in chapters],
-        "Every line and its value": [f"npbert/{file}" for file in annotated.READING],
+        "Every line and its value": [f"{file} <npbert/{file}>" for file in annotated.READING],
         "To look things up": ["trace/index", "weights/golden/README", "weights/README",
                               *(f"api/{page}" for page in REFERENCE)],
     }  # fmt: skip
