@@ -117,6 +117,9 @@ def test_a_page_unfolds_what_its_lines_call():
     line = line_with("convbert.py", "near = dynamic")
     row = page.partition(f'id="L{line}"')[2].partition(f'id="L{line + 1}"')[0]
     assert "<code>dynamic_convolution</code>" in row and "sliding_window_view" in row
+    filters = line_with("convbert.py", "def span_filters")
+    row = page.partition(f'id="L{line - 1}"')[2].partition(f'id="L{line}"')[0]
+    assert f'<a href="#L{filters}">span_filters</a>, on this page' in row
     source = (ROOT / "npbert/convbert.py").read_text("utf-8").splitlines()
     assert all(f'id="L{number}"' in page for number in range(1, len(source) + 1))
 

@@ -211,11 +211,17 @@ def value_line(value: Value, run: Pass) -> str:
 
 
 def unfold(ran: Ran, call: tuple[int, int], line: int, file: str) -> Iterator[str]:
-    """Yield each call of another file's function on a line, as an element that opens."""
+    """Yield each call of another file's function on a line, as an element that opens.
+
+    A function of the same file has its lines and values on the page: a link leads to them.
+    """
     number, _ = call
     run = ran.passes[number]
+    here: dict[int, str] = {}  # functions of this file have their own values on the page
     for inner in ran.within.get(call, {}).get(line, []):
         step = run.steps[inner]
+        if step.file == file:
+            here[step.line] = f'<a href="#L{step.line}">{step.function}</a>'
         if step.file == file or step.file not in READING:
             continue
         scope = f" of {step.scope}" if step.scope else ""
@@ -225,6 +231,8 @@ def unfold(ran: Ran, call: tuple[int, int], line: int, file: str) -> Iterator[st
             f'<details class="call"><summary><code>{step.function}</code>{html.escape(scope)}'
             f'</summary><div class="source">{rows}</div><p>This is {link}.</p></details>'
         )
+    if here:
+        yield f'<p class="call">{", ".join(here.values())}, on this page</p>'
 
 
 def unfolded_rows(ran: Ran, call: tuple[int, int]) -> Iterator[str]:
