@@ -66,10 +66,10 @@ def test_the_commands_that_install_are_what_ci_takes_from_the_readme():
     assert second.endswith("&& python -m pytest")
 
 
-def test_what_opens_a_notebook_is_installed_with_the_tutorials():
+def test_what_opens_a_notebook_is_installed_with_the_book():
     text = (ROOT / "README.md").read_text("utf-8")
     [extra] = re.findall(
-        r"^tutorials = \[(.*)\]$", (ROOT / "pyproject.toml").read_text("utf-8"), re.M
+        r"^book = \[(.*?)^\]$", (ROOT / "pyproject.toml").read_text("utf-8"), re.M | re.S
     )
     for command, package in (("jupytext --to ipynb", "jupytext"), ("jupyter lab", "jupyterlab")):
         assert f"`{command} " in text and f'"{package}>=' in extra

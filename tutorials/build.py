@@ -1,0 +1,56 @@
+"""Builds the book as a site: python tutorials/build.py OUT (extra `book`).
+
+Every chapter is run, and what it prints and draws is part of its page. Chapters that have not
+changed are taken from tutorials/_build. OUT/index.html is the first page; no page needs a server
+or the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from book import chapters, pages
+from sphinx.application import Sphinx
+
+FOLDER = Path(__file__).parent
+WORK = FOLDER / "_build"
+
+
+def build(out: Path) -> int:
+    """Write the site to a directory; return 1 where Sphinx has something to complain of."""
+    started = time.perf_counter()
+
+    def say(what: str) -> None:
+        print(f"{time.perf_counter() - started:5.0f} s  {what}", flush=True)
+
+    notebooks = chapters.run_all(WORK / "cache")
+    say(f"{len(notebooks)} chapters run")
+    written = pages.Pages(WORK / "source")
+    for name, notebook in notebooks.items():
+        written.chapter(name, notebook)
+    pages.write_annotated(written)
+    say("every line has its value")
+    pages.write_traces(written, WORK / "extra/trace")
+    pages.write_reference(written)
+    pages.write_contents(written)
+    written.write_linked()
+    written.forget_others()
+    say(f"{len(written.written)} pages to make")
+    application = Sphinx(
+        WORK / "source", FOLDER / "book", out, WORK / "doctrees", "html",
+        {"html_extra_path": [str(WORK / "extra")]}, status=None, warning=sys.stderr, parallel=2,
+    )  # fmt: skip
+    application.build()
+    shutil.rmtree(out / ".doctrees", ignore_errors=True)
+    say(f"done: {out / 'index.html'}")
+    return 1 if application._warncount else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("out", metavar="OUT", type=Path, help="a directory for the site")
+    sys.exit(build(parser.parse_args().out.resolve()))
