@@ -10,6 +10,7 @@
     files.py    tokenize, convert, inspect, models and trace
     inspection.py  conversion.py    what the commands of these names do
     golden.py   golden make and golden check
+    exercises.py               the exercises of the book, and a file of answers
 
 Nothing is imported before a command needs it: the parser alone is there at once.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from npbert.commands.exercises import add_exercises
 from npbert.commands.golden import add_golden
 from npbert.commands.parsing import Parser, add, file_path, path
 
@@ -30,6 +31,7 @@ def make_parser() -> Parser:
         add_convert,
         add_inspect,
         add_golden,
+        add_exercises,
     ):
         add_one(commands)
     return parser

@@ -26,6 +26,7 @@ FLOORS = [
     ["tasks"],
     ["tracing"],
     ["golden"],
+    ["exercises"],  # those of the book
     ["commands"],
     ["__main__"],
 ]
@@ -33,7 +34,7 @@ FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floo
 
 READING_ROOM = {"bert", "convbert", "mobilebert", "squeezebert", "ops", "activations", "kernels"}
 # What one who reads the mathematics need not know of.
-MACHINERY = {"tokenizer", "checkpoints", "tasks", "tracing", "golden", "commands"}
+MACHINERY = {"tokenizer", "checkpoints", "tasks", "tracing", "golden", "exercises", "commands"}
 
 
 def module_of(path):
