@@ -73,8 +73,15 @@ class Exercise:
 
     def stub(self) -> str:
         """Return what the reader fills in: signature and task, and a body that does nothing."""
-        source = self.source()
-        definition = ast.parse(source).body[0]
+        return "\n".join([*self.source().splitlines()[: self._task().end_lineno], "    return ..."])
+
+    def answer(self) -> str:
+        """Return the worked solution without the task, which stands above it."""
+        lines, task = self.source().splitlines(), self._task()
+        return "\n".join([*lines[: task.lineno - 1], *lines[task.end_lineno :]])
+
+    def _task(self) -> ast.stmt:
+        """Return the docstring, as a statement with its lines."""
+        definition = ast.parse(self.source()).body[0]
         assert isinstance(definition, ast.FunctionDef)
-        task = definition.body[0]  # the docstring
-        return "\n".join([*source.splitlines()[: task.end_lineno], "    return ..."])
+        return definition.body[0]

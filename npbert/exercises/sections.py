@@ -25,11 +25,9 @@ def opening(chapter: str) -> str:
 
 
 def one(number: int, exercise: Exercise) -> str:
-    """Return the text of one exercise: task, a cell to fill in, hint and solution folded."""
+    """Return the text of one exercise: a cell to fill in, hint and solution folded."""
     return f"""\
 ### {number}. `{exercise.name}`
-
-{exercise.statement}
 
 ```{{code-cell}} ipython3
 {exercise.stub()}
@@ -47,7 +45,7 @@ exercises.check("{exercise.name}", {exercise.name})
 <details><summary>Solution</summary>
 
 ```python
-{exercise.source()}
+{exercise.answer()}
 ```
 
 </details>

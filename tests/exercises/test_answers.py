@@ -64,7 +64,6 @@ def test_hanging_and_ending_answers_do_not_stop_the_others(run):
         ("a = 1\n", "FILE: defines no function with the name of an exercise"),
         ("a = \n", "FILE: line 1: invalid syntax"),
         (f"{RIGHT}1 / 0\n", "FILE: raises ZeroDivisionError: division by zero, in line 5 (1 / 0)"),
-        (f"{RIGHT}raise SystemExit\n", "FILE: raises SystemExit, in line 5"),
         (f"{RIGHT}while True:\n    pass\n", "FILE: runs longer than 0.5 s"),
         (f"{RIGHT}import os\nos._exit(3)\n", "FILE: stops the process"),
         (f"{RIGHT}\0", "FILE: "),

@@ -1,5 +1,8 @@
 """The exercises: solutions are right, every likely mistake gets a message of its own."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -101,3 +104,19 @@ def test_check_prints_and_does_not_raise(capsys):
     assert capsys.readouterr().out == "stable_softmax: right\n  on 9 inputs\n"
     with pytest.raises(KeyError, match="no exercise 'stable_softmx'; did you mean stable_softmax"):
         exercises.check("stable_softmx", print)
+
+
+def test_a_check_needs_nothing_but_numpy():
+    """As in a browser, where there is neither numba nor a second process."""
+    code = (
+        "import sys\n"
+        "for name in ('numba', 'multiprocessing', 'subprocess', 'matplotlib'):\n"
+        "    sys.modules[name] = None\n"  # importing it is an error
+        "from npbert import exercises\n"
+        "for exercise in exercises.EXERCISES.values():\n"
+        "    exercises.check(exercise.name, exercise.solution)\n"
+        "    exercise.answer(), exercise.stub()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(": right\n") == len(EXERCISES)
