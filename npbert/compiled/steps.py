@@ -77,21 +77,25 @@ LN_2_HIGH = np.float32(0.693359375)  # few digits: its products with whole numbe
 LN_2_LOW = np.float32(-2.1219444005469057e-4)
 ROUNDING = np.float32(1.5 * 2**23)  # added and taken away again, it rounds to a whole number
 LARGEST = np.finfo(np.float32).max
-LOWEST = np.float32(-87)  # e to this and to less: the smallest numbers without loss of digits
+LOWEST = np.float32(-87.33654)  # e to this is the smallest number that has all digits
 
 
 @compile_copied
 def exponential(x):
-    """e^x for x <= 0, and 0 below -87: a power of 2 from its bits, times Taylor's series."""
+    """e^x for x <= 0, off by one unit in the last place at most; 0 where it is below 2^-126.
+
+    A power of 2 from its bits, times a polynomial on what is left of x, from -ln 2 / 2 to ln 2 / 2:
+    1 + r + r^2 (...) with the least possible of largest relative errors, 3e-9.
+    """
     rounding = splat(ROUNDING)
     bounded = where_less(x, splat(LOWEST), splat(LOWEST), x)
     n = fma(bounded, splat(LOG2_E), rounding) - rounding
     rest = fma(n, splat(-LN_2_LOW), fma(n, splat(-LN_2_HIGH), bounded))
-    series = splat(np.float32(1 / 720))
-    series = fma(series, rest, splat(np.float32(1 / 120)))
-    series = fma(series, rest, splat(np.float32(1 / 24)))
-    series = fma(series, rest, splat(np.float32(1 / 6)))
-    series = fma(series, rest, splat(np.float32(1 / 2)))
+    series = splat(np.float32(0.0013813145))
+    series = fma(series, rest, splat(np.float32(0.008369419)))
+    series = fma(series, rest, splat(np.float32(0.041668456)))
+    series = fma(series, rest, splat(np.float32(0.16666515)))
+    series = fma(series, rest, splat(np.float32(0.49999994)))
     series = fma(series, rest, splat(np.float32(1)))
     series = fma(series, rest, splat(np.float32(1)))
     power = series * shifted_bits(n + splat(ROUNDING + np.float32(127)))
@@ -100,25 +104,33 @@ def exponential(x):
 
 @compile_copied
 def normal_gelu(x):
-    """x times the normal distribution's share below x: the twin of `gelu`, vector by vector."""
-    z = absolute(x) * splat(np.float32(0.70710678))
-    t = splat(np.float32(2)) / (splat(np.float32(2)) + z)
-    u = t + t - splat(np.float32(1))
-    s = splat(np.float32(-8.728381e-05))
-    s = fma(s, u, splat(np.float32(8.0007385e-06)))
-    s = fma(s, u, splat(np.float32(0.00057376636)))
-    s = fma(s, u, splat(np.float32(-0.00022791096)))
-    s = fma(s, u, splat(np.float32(-0.0022887653)))
-    s = fma(s, u, splat(np.float32(0.0017940663)))
-    s = fma(s, u, splat(np.float32(0.008808825)))
-    s = fma(s, u, splat(np.float32(-0.009880019)))
-    s = fma(s, u, splat(np.float32(-0.04689364)))
-    s = fma(s, u, splat(np.float32(0.047343887)))
-    s = fma(s, u, splat(np.float32(0.6726431)))
-    s = fma(s, u, splat(np.float32(-0.6717941)))
-    tail = splat(np.float32(0.5)) * t * exponential(s - z * z)
-    below = where_less(splat(np.float32(0)), x, splat(np.float32(1)) - tail, tail)
-    return x * below
+    """x times the probability that a normal variable lies below x: the twin of `gelu`.
+
+    Up to |x| = 1 the probability is 1/2 + x f(x^2). The one beyond a larger |x| is
+    t g(2t - 1) e^(-x^2 / 2) with t = 2 / (2 + z), z = |x| / sqrt(2). The polynomials f and g are
+    made as that of `exponential` is: they are off by 2e-8 of the value at most.
+    """
+    square, half, one = x * x, splat(np.float32(0.5)), splat(np.float32(1))
+    f = splat(np.float32(-0.000007462893))
+    f = fma(f, square, splat(np.float32(0.00011295217)))
+    f = fma(f, square, splat(np.float32(-0.0011857849)))
+    f = fma(f, square, splat(np.float32(0.009973078)))
+    f = fma(f, square, splat(np.float32(-0.066490315)))
+    f = fma(f, square, splat(np.float32(0.3989423)))
+    t = splat(np.float32(2)) / fma(absolute(x), splat(np.float32(0.70710678)), splat(np.float32(2)))
+    u = t + t - one
+    g = splat(np.float32(-0.00011101015))
+    g = fma(g, u, splat(np.float32(0.00021254495)))
+    g = fma(g, u, splat(np.float32(0.0007522752)))
+    g = fma(g, u, splat(np.float32(-0.0016222348)))
+    g = fma(g, u, splat(np.float32(-0.0053749047)))
+    g = fma(g, u, splat(np.float32(0.009110871)))
+    g = fma(g, u, splat(np.float32(0.069867894)))
+    g = fma(g, u, splat(np.float32(0.17179017)))
+    g = fma(g, u, splat(np.float32(0.25539568)))
+    beyond = t * g * exponential(square * splat(np.float32(-0.5)))
+    below = where_less(splat(np.float32(0)), x, one - beyond, beyond)
+    return x * where_less(absolute(x), one, fma(x, f, half), below)
 
 
 @compile_loops
