@@ -3,6 +3,7 @@
     parsing.py  what the parsers of all commands share
     options.py  the parser of each command: its options, its help, an example
     tasks.py    from texts, given as arguments or by --input, to the results of a task
+    choosing.py which backend that takes, by how much there is to do
     tables.py   results as aligned lines for a terminal
     json_results.py            results as JSON, with the digits of float32
     lines.py    answering.py   writing.py

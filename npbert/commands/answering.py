@@ -10,10 +10,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
-from npbert.commands.json_results import error_line, line_of
+from npbert.commands.json_results import error_line, line_of, shortest
 from npbert.commands.lines import Entry, Line, batches, input_name, open_input
 from npbert.commands.writing import Output, note, open_output
 from npbert.terminal import counted, progress
@@ -134,17 +133,25 @@ class Done:
 
 
 def results(lines: list[Line], answer: Answer) -> Iterator[tuple[Line, Any]]:
-    """Yield lines with their results, and those that are refused with their error."""
-    found = None
-    with suppress(ValueError):  # whose fault is it? One by one they tell
+    """Yield lines with their results as JSON has them, and those that are refused with their error.
+
+    Whose fault an error is, is found by halves: most lines are answered in company nevertheless.
+    """
+    try:
         found = iter(answer([line.entry for line in lines if not line.error]))
+    except ValueError as error:
+        if len(lines) == 1:
+            yield lines[0]._replace(error=str(error)), None
+            return
+        middle = len(lines) // 2
+        yield from results(lines[:middle], answer)
+        yield from results(lines[middle:], answer)
+        return
     for line in lines:
         result = None
-        if not line.error and found is not None:
-            result = next(found)
-        elif not line.error:
+        if not line.error:
             try:
-                [result] = answer([line.entry])
+                result = shortest(next(found))
             except ValueError as error:
                 line = line._replace(error=str(error))
         yield line, result

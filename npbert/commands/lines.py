@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from npbert.terminal import counted
 
-BATCH = 32  # lines that are answered together
+BATCH = 1 << 14  # bytes of lines that are answered together: some thousand tokens
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARTS_OF_MARK = (BYTE_ORDER_MARK[:1], BYTE_ORDER_MARK[:2])
 
@@ -48,7 +48,7 @@ def input_name(path: str) -> str:
 
 
 def batches(file: BinaryIO, parse: Callable[[str], Entry]) -> Iterator[list[Line | None]]:
-    """Yield lines, at most BATCH at a time: those that are there, without waiting.
+    """Yield lines, some at a time: those that are there, without waiting.
 
     parse: makes an entry of a line, or raises a ValueError. A blank line is None.
     """
@@ -59,7 +59,10 @@ def batches(file: BinaryIO, parse: Callable[[str], Entry]) -> Iterator[list[Line
 
 
 def raw_batches(file: BinaryIO) -> Iterator[list[bytes]]:
-    """Yield lines as bytes, without their line feeds and the byte order mark of the file."""
+    """Yield lines as bytes, without their line feeds and the byte order mark of the file.
+
+    At a time at most BATCH bytes, or a single line.
+    """
     parts: list[bytes] = []  # of a line whose end has not been read yet
     is_start = True
     while data := file.read1(1 << 16):  # type: ignore[attr-defined]
@@ -72,10 +75,21 @@ def raw_batches(file: BinaryIO) -> Iterator[list[bytes]]:
         if others:
             lines = [b"".join(parts), *others[:-1]]
             parts = others[-1:]
-            for start in range(0, len(lines), BATCH):
-                yield lines[start : start + BATCH]
+            yield from _apart(lines)
     if any(parts):
         yield [b"".join(parts)]
+
+
+def _apart(lines: list[bytes]) -> Iterator[list[bytes]]:
+    some: list[bytes] = []
+    size = 0
+    for line in lines:
+        if some and size + len(line) > BATCH:
+            yield some
+            some, size = [], 0
+        some.append(line)
+        size += len(line)
+    yield some
 
 
 def _line(number: int, data: bytes, parse: Callable[[str], Entry]) -> Line | None:

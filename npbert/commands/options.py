@@ -15,7 +15,7 @@ def make_parser() -> Parser:
 
     parser = Parser(prog="npbert", description="Efficient BERTs in plain NumPy.")
     parser.add_argument("--version", action="version", version=f"npbert {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for add_one in (
         add_fill_mask,
         add_classify,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from npbert.commands import lines, tables
+from npbert.commands.choosing import choose_backend
 from npbert.commands.json_results import shortest
 from npbert.commands.writing import note
 
@@ -30,36 +30,42 @@ def run(
     answer: Answer,
     show: Show = lambda result, entry: iter(()),
     heading: Callable[[Entry], str] = lambda entry: entry["text"],
+    show_all: Callable[[list[Any]], Iterable[str]] | None = None,
 ) -> int:
-    """Answer what was given, or every line of --input, print the results, return the status."""
+    """Answer what was given, or every line of --input, print the results, return the status.
 
-    def for_json(entries: list[Entry]) -> list[Any]:
-        return shortest(answer(not_empty(entries)))
+    show: makes lines of one result. show_all: makes them of all results, instead.
+    """
 
-    if arguments.input is not None:
-        from npbert.commands.answering import answer_lines
+    def checked_answer(entries: list[Entry]) -> list[Any]:
+        return answer(not_empty(entries))
 
-        return answer_lines(arguments, parse, for_json)
-    if arguments.json:
-        results = for_json(given)
-        print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
+    from npbert.compiled.backend import using
+
+    with using(choose_backend(arguments, given)):
+        if arguments.input is not None:
+            from npbert.commands.answering import answer_lines
+
+            return answer_lines(arguments, parse, checked_answer)
+        results = checked_answer(given)
+        if arguments.json:
+            results = shortest(results)
+            print(json.dumps(results[0] if len(results) == 1 else results, indent=2))
+            return 0
+        if show_all is not None:
+            for line in show_all(results):
+                print(line)
+            return 0
+        for number, (entry, result) in enumerate(zip(given, results)):
+            if len(given) > 1:
+                print("\n" * (number > 0) + tables.printable(heading(entry)))
+            for line in show(result, entry):
+                print(line)
         return 0
-    results = answer(not_empty(given))
-    for number, (entry, result) in enumerate(zip(given, results)):
-        if len(given) > 1:
-            print("\n" * (number > 0) + tables.printable(heading(entry)))
-        for line in show(result, entry):
-            print(line)
-    return 0
 
 
 def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
-    """See to it that there is either --input or texts, and choose how to compute.
-
-    Plain NumPy, unless the environment says otherwise: for a text or two, importing numba takes
-    longer than all of the work, and its gain is small with small models and short texts.
-    """
-    os.environ.setdefault("NPBERT_BACKEND", "numpy")
+    """See to it that there is either --input or texts."""
     if arguments.input is None and any(text is None or text == [] for text in texts):
         arguments.parser.error(f"the following arguments are required: {missing}")
     if arguments.input is not None and any(texts):
@@ -67,6 +73,8 @@ def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
     for name, needed in (("output", "input"), ("resume", "output"), ("strict", "input")):
         if getattr(arguments, name) and not getattr(arguments, needed):
             arguments.parser.error(f"--{name} needs --{needed}")
+    # Where lines are read there is a bar of them, and none of the texts in a batch.
+    arguments.progress = None if arguments.input is None else False
 
 
 def texts_given(arguments: argparse.Namespace) -> list[Entry]:
@@ -102,7 +110,7 @@ def fill_mask(arguments: argparse.Namespace) -> int:
 
     def answer(entries: list[Entry]) -> list[Any]:
         texts = column(entries, "text")
-        options = {"truncation": arguments.truncation}
+        options = {"truncation": arguments.truncation, "progress": arguments.progress}
         result = fill_mask(texts, arguments.model, arguments.top_k, targets, **options)
         return [result] if len(texts) == 1 else result
 
@@ -117,7 +125,7 @@ def classify(arguments: argparse.Namespace) -> int:
     name = arguments.function_to_apply
 
     def answer(entries: list[Entry]) -> list[Any]:
-        options = {"truncation": arguments.truncation}
+        options = {"truncation": arguments.truncation, "progress": arguments.progress}
         return text_classification(entries, arguments.model, arguments.top_k, name, **options)
 
     def show(result: Any, entry: Entry) -> Iterator[str]:
@@ -147,6 +155,7 @@ def tokens(arguments: argparse.Namespace) -> int:
             arguments.aggregation_strategy,
             ignored,
             arguments.stride,
+            progress=arguments.progress,
         )
 
     return run(arguments, texts_given(arguments), lines.parse_text, answer, tables.entities)
@@ -157,13 +166,12 @@ def restore(arguments: argparse.Namespace) -> int:
     from npbert.tasks.mending import restore
 
     def answer(entries: list[Entry]) -> list[Any]:
-        return restore(column(entries, "text"), arguments.model)
+        return restore(column(entries, "text"), arguments.model, progress=arguments.progress)
 
-    given = texts_given(arguments)
-    if arguments.input is None and not arguments.json:  # the text is all there is to show
-        print("\n".join(answer(not_empty(given))))
-        return 0
-    return run(arguments, given, lines.parse_text, answer)
+    def show_all(results: list[Any]) -> list[str]:
+        return results  # the texts are all there is to show
+
+    return run(arguments, texts_given(arguments), lines.parse_text, answer, show_all=show_all)
 
 
 def answer(arguments: argparse.Namespace) -> int:
@@ -187,6 +195,7 @@ def answer(arguments: argparse.Namespace) -> int:
             arguments.doc_stride,
             arguments.max_answer_len,
             handle_impossible_answer=arguments.handle_impossible_answer,
+            progress=arguments.progress,
         )
         return [result] if len(questions) == 1 else result
 
@@ -206,7 +215,8 @@ def choose(arguments: argparse.Namespace) -> int:
 
     def answer(entries: list[Entry]) -> list[Any]:
         prompts, choices = column(entries, "prompt"), column(entries, "choices")
-        return multiple_choice(prompts, choices, arguments.model, truncation=arguments.truncation)
+        options = {"truncation": arguments.truncation, "progress": arguments.progress}
+        return multiple_choice(prompts, choices, arguments.model, **options)
 
     given = [{"prompt": arguments.prompt, "choices": arguments.choices}]
     parse = lines.parse_columns("prompt", rest="choices")
@@ -219,7 +229,8 @@ def next_sentence(arguments: argparse.Namespace) -> int:
 
     def answer(entries: list[Entry]) -> list[Any]:
         first, second = column(entries, "first"), column(entries, "second")
-        return next_sentence(first, second, arguments.model, truncation=arguments.truncation)
+        options = {"truncation": arguments.truncation, "progress": arguments.progress}
+        return next_sentence(first, second, arguments.model, **options)
 
     given = [{"first": arguments.first, "second": arguments.second}]
     parse = lines.parse_columns("first", "second")
@@ -233,7 +244,7 @@ def embed(arguments: argparse.Namespace) -> int:
 
     def answer(entries: list[Entry]) -> list[Any]:
         texts = column(entries, "text")
-        options = {"truncation": arguments.truncation}
+        options = {"truncation": arguments.truncation, "progress": arguments.progress}
         return [*feature_extraction(texts, arguments.model, arguments.pooling, **options)]
 
     def show(result: Any, entry: Entry) -> Iterator[str]:
@@ -243,13 +254,12 @@ def embed(arguments: argparse.Namespace) -> int:
         tokens = tokenizer(entry["text"], truncation=True, max_length=len(result[0])).tokens()
         return tables.matrix(result[0], tokens)
 
+    def similarities(results: list[Any]) -> Iterator[str]:
+        return tables.similarities(results, arguments.text)
+
     given = texts_given(arguments)
-    several = len(given) > 1 and arguments.pooling != "none"
-    if several and not arguments.json and arguments.input is None:
-        for line in tables.similarities(answer(not_empty(given)), arguments.text):
-            print(line)
-        return 0
-    return run(arguments, given, lines.parse_text, answer, show)
+    show_all = similarities if len(given) > 1 and arguments.pooling != "none" else None
+    return run(arguments, given, lines.parse_text, answer, show, show_all=show_all)
 
 
 def _with_mask(question: Any) -> Any:

@@ -49,15 +49,39 @@ def run(directories, tmp_path, capfd, monkeypatch):
     return run
 
 
-def test_every_line_has_its_result_in_its_place(run, directories):
-    texts = [f"{'the cat ' * (i % 5)}[MASK] sat" for i in range(3 * lines.BATCH // 2)]
+def test_every_line_has_its_result_in_its_place(run, directories, monkeypatch):
+    monkeypatch.setattr(lines, "BATCH", 500)
+    texts = [f"{'the cat ' * (i % 5)}[MASK] sat" for i in range(48)]
     status, written, err = run("fill-mask", "\n".join(texts), "--top-k", "2")
     assert (status, err) == (0, "")
     assert [entry["text"] for entry in written] == texts
-    for entry in written[:: lines.BATCH // 2]:
+    for entry in written[::16]:
         [best, _] = npbert.fill_mask(entry["text"], directories["fill-mask"], top_k=2)
         assert entry["result"][0]["token"] == best["token"]
         assert entry["result"][0]["score"] == pytest.approx(best["score"], rel=1e-5)
+
+
+def test_lines_are_answered_together(run, monkeypatch):
+    """As many as BATCH bytes hold, and a longer one by itself; of a wrong one half go on alone."""
+    monkeypatch.setattr(lines, "BATCH", 20)
+    counts, function = [], npbert.text_classification
+
+    def counted(entries, *arguments, **options):
+        counts.append(len(entries))
+        return function(entries, *arguments, **options)
+
+    monkeypatch.setattr("npbert.tasks.texts.text_classification", counted)
+    content = "\n".join(["a cat", "a dog", "a cat", "the dog", "the " * 10, "a", "a", "a"])
+    status, written, _ = run("classify", content + "\n")
+    assert (status, len(written)) == (0, 8)
+    assert counts == [0, 3, 1, 1, 3]  # none at first, to check the options
+
+    counts.clear()
+    monkeypatch.setattr(lines, "BATCH", 1000)
+    texts = ["a cat"] * 5 + ["cat " * 50] + ["a dog"] * 2
+    status, written, _ = run("classify", "\n".join([*texts, ""]))
+    assert status == 1 and ["error" in entry for entry in written].index(True) == 5
+    assert counts == [0, 8, 4, 4, 2, 1, 1, 2]
 
 
 def test_lines_are_whole_wherever_reading_stops(run):
@@ -153,9 +177,10 @@ def test_strict_stops_at_a_wrong_line(run, wrong):
     assert len(written) == 1 and written[0]["result"]
 
 
-def test_of_many_lines_each_has_what_is_its_own(run):
-    count = 2 * lines.BATCH + 5
-    texts = ["cat " * 50 if i % 20 == 7 else f"a {'cat ' * (i % 3)}" for i in range(count)]
+@pytest.mark.parametrize("batch", [1, 100, 1 << 14])
+def test_of_many_lines_each_has_what_is_its_own(run, monkeypatch, batch):
+    monkeypatch.setattr(lines, "BATCH", batch)
+    texts = ["cat " * 50 if i % 20 == 7 else f"a {'cat ' * (i % 3)}" for i in range(69)]
     status, written, err = run("classify", "\n".join(texts))
     assert status == 1 and "4 lines (8, 28, 48, 68) could not be answered" in err
     assert [entry["text"] for entry in written] == texts
@@ -260,7 +285,7 @@ def process(directories):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | {"NPBERT_BACKEND": "numpy", "OPENBLAS_NUM_THREADS": "1"},
                 preexec_fn=heed_interruptions if os.name == "posix" else None,
             )
         )

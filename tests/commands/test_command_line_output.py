@@ -150,7 +150,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and limits")
 
 def start(directory, folder, *options, **more):
     command = [sys.executable, "-m", "npbert", "embed", "--model", str(directory), *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {"NPBERT_BACKEND": "numpy", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, **more)
 
 

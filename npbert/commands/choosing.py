@@ -1,0 +1,69 @@
+"""Which backend a command computes with: the one that is done first, by how much there is to do.
+
+Plain NumPy is there at once. Compiled code is faster, but importing numba and reading the machine
+code takes about half a second, in which NumPy does some ten thousand million multiplications. So
+compiled code runs where there are more, and for lines that come through a pipe, however many there
+will be. The environment variable NPBERT_BACKEND, or `set_backend`, overrules this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import stat
+import sys
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+ENOUGH = 3e10  # multiplications from which on compiled code is done first
+CHARACTERS = 4  # of text that make a token, or bytes of a file
+
+
+def choose_backend(arguments: argparse.Namespace, given: Iterable[Any]) -> str:
+    """Return "numpy" or "numba", for a command on what it was given or what --input holds."""
+    from npbert.compiled.backend import chosen_backend, get_backend
+
+    is_said = os.environ.get("NPBERT_BACKEND") or chosen_backend()
+    if not is_said and multiplications(arguments, given) < ENOUGH:
+        return "numpy"
+    return get_backend()
+
+
+def multiplications(arguments: argparse.Namespace, given: Iterable[Any]) -> float:
+    """Return about how often the encoder multiplies: each of its weights once for every token.
+
+    0 for a checkpoint that cannot be read: whoever loads it says what is wrong.
+    """
+    from npbert import auto
+    from npbert.checkpoints.shipped import checkpoint_directory
+    from npbert.tasks.loading import TASKS
+
+    [default] = [task.default for task in TASKS if task.command == arguments.command]
+    size = count_characters(given) if arguments.input is None else size_of_input(arguments.input)
+    with warnings.catch_warnings(), suppress(ValueError, OSError):
+        warnings.simplefilter("ignore")  # said when it is loaded
+        directory = checkpoint_directory(arguments.model or default)
+        config = auto.AutoConfig.from_pretrained(directory)
+        shapes = auto.class_for(directory, "Model").parameter_shapes(config)
+        weights = sum(math.prod(s) for name, s in shapes.items() if "embeddings." not in name)
+        return size / CHARACTERS * weights
+    return 0
+
+
+def count_characters(given: Any) -> int:
+    """Return how long all texts are in what a command was given."""
+    if isinstance(given, str):
+        return len(given)
+    return sum(map(count_characters, given.values() if isinstance(given, dict) else given))
+
+
+def size_of_input(path: str) -> float:
+    """Return how many bytes a file ("-": standard input) has, infinity for a pipe."""
+    try:
+        status = os.fstat(sys.stdin.fileno()) if path == "-" else os.stat(path)
+    except (OSError, ValueError):  # said when it is read
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else math.inf
