@@ -167,7 +167,13 @@ def address():
 
 
 def click(reader, element):
-    reader.run("arguments[0].click()", element)  # where the page scrolls smoothly, nothing stands
+    """Click; for a link, wait for its page. Where the page scrolls smoothly, nothing stands."""
+    target = element.get_attribute("href")
+    reader.run("arguments[0].click()", element)
+    if target:
+        reader.wait(
+            "return location.href === arguments[0] && document.readyState === 'complete'", target
+        )
 
 
 each_page = pytest.mark.parametrize("name", SHOWN)
