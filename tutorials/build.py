@@ -43,8 +43,9 @@ def build(out: Path) -> int:
     application = Sphinx(
         WORK / "source", FOLDER / "book", out, WORK / "doctrees", "html",
         {"html_extra_path": [str(WORK / "extra")]}, status=None, warning=sys.stderr, parallel=2,
+        freshenv=True,  # lines that links lead to move without a change of the page with the link
     )  # fmt: skip
-    application.build()
+    application.build(force_all=True)
     shutil.rmtree(out / ".doctrees", ignore_errors=True)
     say(f"done: {out / 'index.html'}")
     return 1 if application._warncount else 0

@@ -57,6 +57,8 @@ class Reader:
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         self.browser.get("about:blank")  # another #place alone would not load the page anew
         self.browser.get(address)
+        # On a busy machine it may return before the blank page has gone.
+        self.wait("return location.href !== 'about:blank' && document.readyState === 'complete'")
         return self
 
     def run(self, script, *arguments):

@@ -53,7 +53,7 @@ def hash_of_what_all_depend_on() -> str:
     """Return a hash of npbert, the drawings, the port and the shipped models."""
     files = [
         *(ROOT / "npbert").rglob("*.py"),
-        *FOLDER.glob("*.py"),
+        FOLDER / "pictures.py",
         *FOLDER.glob("*.mjs"),
         *(ROOT / "weights").glob("*/*.json"),
         *(ROOT / "weights").glob("*/*.safetensors"),

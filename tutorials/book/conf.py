@@ -12,6 +12,7 @@ author = "The npbert developers"
 html_title = "The book of npbert"
 html_theme = "furo"
 html_static_path = ["static"]
+html_favicon = "static/icon.svg"
 html_css_files = ["book.css"]
 html_copy_source = False
 html_show_sourcelink = False

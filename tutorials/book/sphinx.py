@@ -20,6 +20,7 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
     app.connect("autodoc-process-docstring", as_it_stands)
     app.connect("doctree-resolved", link_names)
+    app.connect("html-page-context", link_calls)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -96,6 +97,28 @@ def definitions() -> dict[str, dict[str, int]]:
     }
 
 
+CALL = re.compile(
+    r'<span class="n">(\w+)</span><span class="o">\.</span>(<span class="n">(\w+)</span>)'
+)
+
+
+def link_calls(app: Any, docname: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """In the code of chapters, make a link of each function of a reading file, mobilebert.layer."""
+    if not docname.startswith("tutorials/"):
+        return
+    known = definitions()
+
+    def linked(match: re.Match[str]) -> str:
+        file, name = match[1], match[3]
+        if name not in known.get(file, ()):
+            return match[0]
+        page = app.builder.get_relative_uri(docname, f"npbert/{file}.py")
+        link = f'<a class="to-line" href="{page}#L{known[file][name]}">{match[2]}</a>'
+        return match[0].replace(match[2], link)
+
+    context["body"] = CALL.sub(linked, context["body"])
+
+
 def link_names(app: Any, doctree: nodes.document, docname: str) -> None:
     """In chapters, make a link of each name of a function that a reading file defines.
 
@@ -110,10 +133,11 @@ def link_names(app: Any, doctree: nodes.document, docname: str) -> None:
     known = definitions()
     order = [file for file in dict.fromkeys([*linked, *READING[4:]]) if file in known]
     for literal in list(doctree.findall(nodes.literal)):
-        module, _, name = literal.astext().removesuffix("()").rpartition(".")
-        module = module.rpartition(".")[2]
-        if isinstance(literal.parent, nodes.reference):
+        called = re.fullmatch(r"([\w.]+)(\(.*\))?", literal.astext())
+        if called is None or isinstance(literal.parent, nodes.reference):
             continue
+        module, _, name = called[1].rpartition(".")
+        module = module.rpartition(".")[2]
         files = [module] if module else order
         file = next((f for f in files if name in known.get(f, ())), None)
         if file is None and not module:
