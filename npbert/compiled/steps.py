@@ -82,7 +82,7 @@ LOWEST = np.float32(-87.33654)  # e to this is the smallest number that has all 
 
 @compile_copied
 def exponential(x):
-    """e^x for x <= 0, off by one unit in the last place at most; 0 where it is below 2^-126.
+    """e^x for x <= 0, off by less than a unit in the last place; 0 where it is below 2^-126.
 
     A power of 2 from its bits, times a polynomial on what is left of x, from -ln 2 / 2 to ln 2 / 2:
     1 + r + r^2 (...) with the least possible of largest relative errors, 3e-9.
