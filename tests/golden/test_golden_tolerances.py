@@ -27,6 +27,11 @@ RIGHT = 0.6  # of a tolerance: the most that a right run may be off
 # holds fewer steps and was not made to show mistakes.
 WRONG, WRONG_IF_TRAINED = 5, 2
 
+takes_long = pytest.mark.skipif(
+    "NPBERT_EVERY_MISTAKE" not in os.environ,
+    reason="takes minutes; NPBERT_EVERY_MISTAKE=1 runs it, as .ci/run does",
+)
+
 # ---- right runs ----------------------------------------------------------------------------
 
 
@@ -82,7 +87,7 @@ for directory in sys.argv[1:]:
     "kits",
     [
         pytest.param(CLOSEST, id="some"),
-        pytest.param(KITS, id="all", marks=pytest.mark.reference),  # for it takes long
+        pytest.param(KITS, id="all", marks=takes_long),
     ],
 )
 @pytest.mark.parametrize(
@@ -119,7 +124,7 @@ def test_no_subtle_mistake_comes_near_a_tolerance(name, monkeypatch):
             assert excess_of(mistake, kit, kit.cases, monkeypatch) > least(kit), mistake.name
 
 
-@pytest.mark.reference  # for it takes long
+@takes_long
 @pytest.mark.parametrize("directory", KITS, ids=lambda directory: directory.name)
 def test_no_mistake_comes_near_a_tolerance(directory, monkeypatch):
     kit = Kit.read(directory)
