@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from npbert.compiled import program
-from npbert.compiled.threads import compile_loops, share
+from npbert.compiled.threads import compile_loops, is_native, share
 
 
 def gelu(x):
@@ -18,6 +18,8 @@ def gelu(x):
     x = np.asarray(x, order="C")
     if x.dtype == np.float32:
         return program.gelu(x)
+    if not is_native(x):
+        return NotImplemented
     out = np.empty_like(x)
     share(gelu_loops, x.size, out, x)
     return out

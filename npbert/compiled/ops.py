@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from npbert.compiled import program
-from npbert.compiled.threads import compile_loops, share
+from npbert.compiled.threads import compile_loops, is_native, share
 
 
 def linear(x, p):
@@ -20,6 +20,8 @@ def layer_norm(x, p, eps):
     computed while it is in the nearest cache, where NumPy writes and reads four arrays."""
     if x.dtype == np.float32:
         return program.layer_norm(x, p, eps)
+    if not is_native(x, p.weight, p.bias) or not x.shape[-1:] == p.weight.shape == p.bias.shape:
+        return NotImplemented
     x = np.asarray(x, order="C")
     out = np.empty_like(x)
     share(layer_norm_loops, x.size, out, x, p.weight, p.bias, eps)

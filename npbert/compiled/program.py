@@ -344,15 +344,16 @@ def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> An
     B, T, D = x.shape
     lengths = [run.length for run in current_runs() for _ in range(run.texts)] or [T] * B
     bias, keep = inputs.mask_bias, inputs.keep
+    if not x.dtype == bias.dtype == np.float32:
+        return NotImplemented
     if bias.any():
-        if bias.dtype != np.float32:  # of a model of float64 that was given float32 parameters
-            return NotImplemented
         bias = np.broadcast_to(bias, (B, config.heads, T, T))
     else:
         bias = None
-    results = compute(write, x.reshape(-1, D), p, config, keep, lengths, bias)
-    if results is None:
+    program = prepared(write, D, p, config, keep)
+    if program is None:
         return NotImplemented
+    results = program.run(x.reshape(-1, D), lengths, bias)
     attentions = [array for array in results if array.ndim == 4]
     states = [array.reshape(B, T, -1) for array in results if array.ndim == 2]
     missing = [None] * (len(attentions) - len(states))
@@ -361,16 +362,17 @@ def layers(write: Writer, x: np.ndarray, p: Any, config: Any, inputs: Any) -> An
 
 def linear(x: np.ndarray, p: Any) -> Any:
     """Map rows [..., I] by a matrix and a bias; NotImplemented where the definition has to."""
-    rows = x.reshape(-1, x.shape[-1])
-    results = compute(write_linear, rows, p, None, Keep(), in_rows(len(rows)))
-    return NotImplemented if results is None else results[0].reshape(*x.shape[:-1], -1)
+    return row_by_row(write_linear, x, p, None)
+
+
+def grouped_convolution(x: np.ndarray, p: Any) -> Any:
+    """Convolve rows [..., I] one token wide; NotImplemented where the definition has to."""
+    return row_by_row(write_convolution, x, p, None)
 
 
 def layer_norm(x: np.ndarray, p: Any, eps: float) -> Any:
     """Normalise vectors [..., D]; NotImplemented where the definition has to."""
-    rows = x.reshape(-1, x.shape[-1])
-    results = compute(write_norm, rows, p, float(eps), Keep(), in_rows(len(rows)))
-    return NotImplemented if results is None else results[0].reshape(x.shape)
+    return row_by_row(write_norm, x, p, eps)
 
 
 def gelu(x: np.ndarray) -> np.ndarray:
@@ -384,9 +386,17 @@ def gelu(x: np.ndarray) -> np.ndarray:
     return out
 
 
-def in_rows(count: int) -> list[int]:
-    """Return the lengths of texts, as many as run together, for tokens that see no others."""
-    return [CHUNK] * (count // CHUNK) + [count % CHUNK] * (count % CHUNK > 0)
+def row_by_row(write: Writer, x: np.ndarray, p: Any, options: Any) -> Any:
+    """Run a program of steps that look at no other tokens on rows [..., I]."""
+    if x.dtype != np.float32 or x.size == 0:
+        return NotImplemented
+    rows = x.reshape(-1, x.shape[-1])
+    program = prepared(write, rows.shape[1], p, options, Keep())
+    if program is None:
+        return NotImplemented
+    whole, rest = divmod(len(rows), CHUNK)
+    [result] = program.run(rows, [CHUNK] * whole + [rest] * (rest > 0))
+    return result.reshape(*x.shape[:-1], -1)
 
 
 def write_norm(steps: Program, x: Channels, p: Any, eps: float) -> None:
@@ -397,9 +407,19 @@ def write_norm(steps: Program, x: Channels, p: Any, eps: float) -> None:
 
 
 def write_linear(steps: Program, x: Channels, p: Any, config: Any) -> None:
-    """Write the one step of a linear map."""
+    """Write the one step of a linear map, weight [O, I]."""
+    if p.weight.ndim != 2:
+        raise NotCovered("no matrix")
     out = steps.buffer(len(p.weight))
     steps.linear(x, p, out)
+    steps.wait()
+    steps.leave(out)
+
+
+def write_convolution(steps: Program, x: Channels, p: Any, config: Any) -> None:
+    """Write the one step of a convolution, weight [O, I/G, 1]."""
+    out = steps.buffer(len(p.weight))
+    steps.convolution(x, p, out)
     steps.wait()
     steps.leave(out)
 
@@ -453,19 +473,3 @@ def prepared(write: Writer, width: int, p: Any, options: Any, keep: Keep) -> Pro
         program = written(write, width, p, options, keep)
         found = known[write, width, keep] = Prepared(changes, copy(options), lists, program)
     return found.program
-
-
-def compute(
-    write: Writer,
-    rows: np.ndarray,
-    p: Any,
-    options: Any,
-    keep: Keep,
-    lengths: Sequence[int],
-    mask_bias: np.ndarray | None = None,
-) -> list[np.ndarray] | None:
-    """Run the program of a node on rows of tokens, None where the steps do not cover it."""
-    if rows.dtype != np.float32 or rows.size == 0:
-        return None
-    program = prepared(write, rows.shape[1], p, options, keep)
-    return None if program is None else program.run(rows, lengths, mask_bias)

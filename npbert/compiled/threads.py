@@ -18,6 +18,8 @@ from npbert.compiled.cache import guard
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    import numpy as np
+
 SMALLEST_PART = 2**15  # so many results at least: for fewer, waking a thread does not pay
 
 
@@ -62,6 +64,14 @@ def compile_part(loops: Callable[..., Any], copied: bool = False) -> Callable[..
 def compile_copied(loops: Callable[..., Any]) -> Callable[..., Any]:
     """Return a small function for other compiled functions, written out where it is called."""
     return compile_part(loops, copied=True)
+
+
+def is_native(*arrays: np.ndarray) -> bool:
+    """Return whether loops take arrays as they are: all float32, or all float64.
+
+    Loops that mix dtypes would round where the definition does not.
+    """
+    return len({array.dtype.str for array in arrays}) == 1 and arrays[0].dtype in ("f4", "f8")
 
 
 def share(loops: Callable[..., Any], size: int, *arguments: Any) -> None:

@@ -13,7 +13,12 @@ from npbert.compiled import backend, program, threads
 from npbert.model.params import Node
 
 VERSIONS = ["plain", "twin", "twin in 3 parts", "twin in Python"]
-IN_STEPS = ["layers", "layer_norm", "linear"]  # whose twins are steps of a program
+IN_STEPS = [
+    "layers",
+    "layer_norm",
+    "linear",
+    "grouped_convolution",
+]  # whose twins are steps of a program
 HELPERS = ThreadPoolExecutor(2)
 DTYPES = ["float64", "float32"]
 EPS = {dtype: float(np.finfo(dtype).eps) for dtype in DTYPES}
