@@ -4,13 +4,18 @@ numba believes what it reads. A file that was cut short makes every call fail, o
 come; one in which a few bytes are others may end the process, or compute something else. So a
 digest goes with the machine code, and what cannot be read, or does not agree with its digest, is
 compiled anew and replaced.
+
+numba also takes machine code for current as long as the file of its function is unchanged. What a
+function calls stands in other files here, so all of them count.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import pickle
+from pathlib import Path
 from typing import Any
 
 
@@ -22,9 +27,17 @@ def guard(compiled: Any) -> Any:
     """
     with contextlib.suppress(AttributeError):
         cache = compiled._cache
+        cache._cache_file._source_stamp = (cache._cache_file._source_stamp, digest_of_sources())
         cache._impl = Checked(cache._impl)
         compiled._cache = Guarded(cache)
     return compiled
+
+
+@functools.cache
+def digest_of_sources() -> str:
+    """Return a digest of all files that machine code is made of."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 class Checked:

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
+from npbert.compiled import cache
 from npbert.compiled.cache import guard
 
 pytest.importorskip("numba", reason="the twins need numba")
@@ -64,6 +66,27 @@ print("right")
 """
 
 
+CHANGED = """
+import sys
+import loops
+from npbert.compiled import cache
+from npbert.compiled.threads import compile_loops
+
+def found():
+    compiled = compile_loops(loops.doubled)
+    assert compiled(0, 1, 21.0) == 42.0
+    return sum(compiled.stats.cache_hits.values())
+
+before = cache.digest_of_sources()
+assert [found(), found()] == [0, 1]
+cache.digest_of_sources = lambda: "of other files"
+assert [found(), found()] == [0, 1]
+cache.digest_of_sources = lambda: before
+assert [found(), found()] == [0, 1]
+print("right")
+"""
+
+
 @pytest.fixture
 def run(tmp_path):
     def run(code):
@@ -83,6 +106,23 @@ def run(tmp_path):
 
 def test_what_is_damaged_is_compiled_anew(run):
     run(CHECK)
+
+
+def test_what_was_made_of_other_files_is_compiled_anew(run):
+    run(CHANGED)
+
+
+def test_all_files_that_machine_code_is_made_of_count(tmp_path, monkeypatch):
+    for file in Path(cache.__file__).parent.glob("*.py"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
+    digest = cache.digest_of_sources.__wrapped__
+    assert digest() == cache.digest_of_sources()
+    for name in ("vectors.py", "steps.py", "threads.py"):
+        before = digest()
+        with open(tmp_path / name, "a") as file:
+            file.write("#")
+        assert digest() != before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
