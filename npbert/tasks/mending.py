@@ -59,9 +59,10 @@ def restore(
     rows: list[Row] = []
     origins: list[tuple[int, slice]] = []  # of each row: the number of its text, and its pieces
     word_ids: list[list[Any]] = []  # of each text: for every piece the number of its word
+    spans = [find_words(each) for each in texts]
     for number, each in enumerate(texts):
         encoded = tokenizer(
-            [bare(each[start:end]) for start, end in find_words(each)],
+            [bare(each[start:end]) for start, end in spans[number]],
             is_split_into_words=True,
             add_special_tokens=False,
         )
@@ -83,8 +84,8 @@ def restore(
                 classes[number][place], margins[number][place] = found, distance
 
     results = []
-    for each, ids, found in zip(texts, word_ids, classes):
-        labels = ["lower"] * len(find_words(each))  # a word without a piece stays as it is
+    for each, words, ids, found in zip(texts, spans, word_ids, classes):
+        labels = ["lower"] * len(words)  # a word without a piece stays as it is
         for place in reversed(range(len(ids))):  # so that the first piece of a word decides
             labels[ids[place]] = names[int(found[place])]
         results.append(mend(each, labels))
