@@ -211,7 +211,15 @@ def test_a_full_disk_ends_with_a_whole_line(directory, whole, tmp_path, way):
     assert 3000 < len(written) and same(written, whole[: len(written)])
 
 
-def test_ctrl_c_in_the_middle_of_a_line_waits_for_its_end(tmp_path, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C interrupt this process, which one that runs in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_in_the_middle_of_a_line_waits_for_its_end(tmp_path, monkeypatch, interruptible):
     """Of the first write only a part comes through, and the interruption with it."""
     write, writes = os.write, []
 
