@@ -130,8 +130,16 @@ def test_shared_loops_that_nobody_helps_with(monkeypatch):
             busy.shutdown()
 
 
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C interrupt this process, which one that runs in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals of POSIX")
-def test_an_interruption_leaves_nothing_behind(model):
+def test_an_interruption_leaves_nothing_behind(model, interruptible):
     """Ctrl-C at any time of a pass: the next one is right, and has its helpers."""
     expected = answer(model)
     interrupted = 0
