@@ -2,8 +2,18 @@
 
     backend.py      the switch: `operation` marks a definition that has a twin here
     texts.py        texts of any lengths in one batch: operations that mix tokens, text by text
-    threads.py      how a twin shares its work between threads
+    cache.py        machine code kept on disk, where nothing damaged and nothing old is believed
+    threads.py      how twins are compiled, and share their work between threads
     ops.py activations.py kernels.py    the twins, in a file and under a name like the definition's
+    bert.py convbert.py mobilebert.py squeezebert.py    those of all layers of an encoder at once
+
+In float32 the twins are programs, tables of steps that one compiled function runs:
+
+    program.py      writes programs for nodes of parameters, keeps and runs them
+    steps.py        the steps, over panels of 32 tokens, and the loop that threads run them in
+    vectors.py      16 numbers at once, products in registers, and counters that threads share
+
+To read how a layer is computed begin with bert.py, then the methods of `Program`, then steps.py.
 
 The definitions in npbert/ops.py, activations.py and kernels.py are what a reader reads and what the
 twins are held to. A twin's module is imported when its first twin is wanted, and numba with it.

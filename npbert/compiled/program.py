@@ -4,6 +4,9 @@ What a layer costs beside its products is Python's calls, arrays made anew, and 
 be woken: a layer of MobileBERT has thirty operations of some millionths of a second. So the twins
 of the layers write down what they would call, as a `Program`, and `run` does it in one compiled
 call, with all threads inside. The weights are read where they lie, in the checkpoint's own file.
+
+steps.py says what a step, a buffer and a panel of tokens are. Whatever the compiled steps do not
+have, another dtype or activation, is left to the definitions, whole layers at a time.
 """
 
 from __future__ import annotations

@@ -1,10 +1,30 @@
-"""The steps of a layer as compiled loops over panels of 32 tokens, and the loop that runs them.
+"""The steps of a layer as compiled loops, and the loop in which threads run them.
 
-A panel holds, channel after channel, one number of each of its 32 tokens: [channels, 32]. Sums over
-channels (products, norms) are then sums of vectors, one token in each lane, so that no token's
-result depends on what else is in the batch. Buffers are rows of panels, [panels, channels, 32].
+Panels. The tokens of all texts follow each other, 32 to a panel. A panel holds, channel after
+channel, one number of each of its tokens: [channels, 32], and a buffer is [panels, channels, 32].
+What treats the channels of a token (products, norms) then sums over the rows of a panel, in vectors
+of 16 numbers, one token in each lane. Every token's sums are taken in the same order wherever it
+stands, so that its results do not depend on what else is in the batch, nor on how many threads
+there are. What mixes tokens (attention, convolutions) copies the channels that it needs from the
+panels, for the tokens of one text (`take`), and its results back (`put`).
 
-A step is a row of whole numbers, the fields of `Step`. Every thread runs all steps, each its part.
+Steps. A program (program.py) is a table of steps, each a row of whole numbers: the fields below.
+Buffers have numbers; parameters stand as addresses, and are read where they lie.
+
+    ENTER      rows of tokens, [tokens, channels] -> a buffer
+    PRODUCT    a matrix, in groups or not, times a buffer; then bias, activation, and so on
+    NORM       layer normalization of every token
+    ATTENTION  of every head in every text: scores, mask, softmax, values
+    DEPTHWISE  convolution of every channel by a filter of its own
+    DYNAMIC    ConvBERT's convolution by filters that each token makes for itself
+    LEAVE      a buffer -> rows of tokens
+
+Threads. All of them call `run` with the same table, and go through it row by row. Each step is cut
+into items (some rows of a matrix and some panels, a head of a text, ...), which they take by
+counting up a number that they share. Where a step has WAIT, nobody goes on before all items so far
+are done; steps without it run at the same time as those that follow.
+
+Compiled code is given whole numbers and addresses, and checks nothing: program.py does.
 """
 
 from __future__ import annotations
@@ -44,13 +64,14 @@ from npbert.compiled.vectors import (
 FIELDS = 25
 (
     KIND,  # which step: one of the kinds below
-    WAIT,  # whether all threads wait for each other after it
+    WAIT,  # 1 where no thread goes on before this step, and those before it, are done
     SOURCE, SOURCE_CHANNELS, SOURCE_FIRST,  # a buffer, its channels, the first that is read
     TARGET, TARGET_CHANNELS, TARGET_FIRST,
-    OTHER, OTHER_CHANNELS, OTHER_FIRST,  # what is added or multiplied
+    OTHER, OTHER_CHANNELS, OTHER_FIRST,  # what is added or multiplied, filters, or attentions
     WEIGHT, BIAS, SCALE, SHIFT,  # addresses of parameters; 0 for none
-    ROWS, TERMS, GROUPS,  # of a product: results and summands, of one group, and how many groups
-    ROW_STEP, COLUMN_STEP, GROUP_STEP,  # of its matrix, in bytes
+    ROWS,  # channels: of the results, or those of one group; of all heads together
+    TERMS,  # of a product: summands in one group; of a convolution: the width of its filters
+    GROUPS, ROW_STEP, COLUMN_STEP, GROUP_STEP,  # of a product's matrix; steps in bytes
     ACTIVATION, COMBINE,  # what follows a product
     HEADS,
     EPS,  # address of a number
@@ -60,12 +81,13 @@ NO_ACTIVATION, GELU, RELU = range(3)  # ACTIVATION
 NOTHING, ADD, MULTIPLY, PROBS, SCORES = range(5)  # COMBINE; the last two: what attention gives
 
 ROW_BYTES = 4 * PANEL  # of one channel in a panel
-BLOCK = 24  # rows of a matrix that one thread takes at a time
+BLOCK = 24  # rows of a matrix in one item of a product
 NEAR = 2**20  # bytes of panels that stay in a core's own cache while the matrix passes by
 FEWEST = 2  # panels that a thread has for its own, or else all threads share all panels
-LOOKS = 2000  # so often a thread looks, for some 0.1 ms, before it sleeps
+LOOKS = 2000  # so often a thread looks whether others are done, for some 0.1 ms, before it sleeps
 PAUSE = 50 if os.name == "posix" else 1  # microseconds, or else milliseconds
 
+# Functions that multiply so many rows of a matrix by a whole panel (wide) or by half of one (thin).
 wide_tile, wide_rest, wide_row = tile(ROOM // 2, 2), tile(3, 2), tile(1, 2)
 thin_tile, thin_rest, thin_row = tile(ROOM, 1), tile(4, 1), tile(1, 1)
 WIDE, THIN = ROOM // 2, ROOM
@@ -149,7 +171,11 @@ def gelu_numbers(part, parts, numbers, out, count):
 
 @compile_part
 def multiply(weight, row_step, column_step, panel, terms, out, rows, halves):
-    """Multiply rows of a matrix by a panel, or by the first half of its tokens."""
+    """Multiply rows of a matrix by a panel: [rows, terms] by [terms, 32] -> [rows, 32].
+
+    row_step, column_step: bytes from one row of the matrix to the next, and from column to column.
+    halves: 2 for all tokens of the panel, 1 for its first 16.
+    """
     r = 0
     if halves == 2:
         while r + WIDE <= rows:
@@ -187,7 +213,11 @@ def multiply(weight, row_step, column_step, panel, terms, out, rows, halves):
 
 @compile_part
 def product(item, step, buffers, first, last, panels, last_halves, scratch):
-    """Multiply a block of rows of a matrix by panels from `first` to `last`; finish the rows."""
+    """Multiply a block of rows of a matrix by panels from `first` to `last`; finish the rows.
+
+    An item is one block of one group, for as many panels as stay in a core's own cache: the matrix
+    is read from memory once for all of these. panels: of the buffer; the last may be half empty.
+    """
     terms, rows_of_group = integer(step, TERMS), integer(step, ROWS)
     blocks = (rows_of_group + BLOCK - 1) // BLOCK
     near = near_panels(terms)
@@ -226,7 +256,10 @@ def row(buffers, step, which, panel, channel):
 
 @compile_part
 def finish(step, channel, sums, other, out, rows, halves):
-    """Add the bias, apply the activation, combine with another array, scale and shift."""
+    """Make results of the sums of a product: add the bias, activate, combine, scale and shift.
+
+    sums, other, out: addresses of rows of a panel, [rows, 32]; channel: that of the first row.
+    """
     zero, activation = splat(np.float32(0)), integer(step, ACTIVATION)
     if integer(step, BIAS):
         for r in range(rows):
@@ -257,7 +290,7 @@ def finish(step, channel, sums, other, out, rows, halves):
 
 @compile_part
 def norm(item, step, buffers):
-    """Layer normalization over the channels of each of 16 tokens."""
+    """Layer normalization over the channels of each of 16 tokens, half a panel."""
     D = integer(step, ROWS)
     width, one = splat(np.float32(D)), splat(np.float32(1))
     half = item % 2 * VECTOR_BYTES
@@ -289,7 +322,7 @@ def norm(item, step, buffers):
 
 @compile_part
 def take(buffer, channels, channel, start, length, out):
-    """Copy the numbers of one channel for the tokens of a text to one place."""
+    """Copy the numbers of one channel for the tokens of a text to one place, [length]."""
     t = 0
     while t < length:
         token = start + t
@@ -327,10 +360,13 @@ def put(buffer, channels, channel, start, length, numbers):
 
 @compile_part
 def attention(item, step, buffers, texts, mask, scratch):
-    """Attention of one head in one text.
+    """Attention of one head in one text, for a panel of queries at a time.
 
     The keys are channels of the source after the queries, the values after the keys. mask: where
     the mask bias begins, or 0, and how many bytes lie between texts, heads, queries and keys.
+
+    Keys and values are copied once, [S, tokens]. Then scores [keys, 32 queries] are a product whose
+    matrix is the keys, turned by its steps, and the context [S, 32] one whose matrix is the values.
     """
     H, A = integer(step, HEADS), integer(step, ROWS)
     text, head, S = item // H, item % H, A // H
@@ -374,7 +410,7 @@ def attention(item, step, buffers, texts, mask, scratch):
 
 @compile_part
 def add_bias(scores, bias, mask, keys, queries, halves):
-    """Add the mask bias to a panel of scores, [keys, queries]."""
+    """Add the mask bias to a panel of scores, [keys, queries]. bias: that of its first query."""
     for k in range(keys):
         at, to_key = scores + k * ROW_BYTES, k * integer(mask, 4)
         if integer(mask, 3):
@@ -389,7 +425,7 @@ def add_bias(scores, bias, mask, keys, queries, halves):
 
 @compile_part
 def weigh(scores, terms, halves):
-    """Softmax over the rows of a panel."""
+    """Softmax over the first `terms` rows of a panel, for each of its tokens."""
     for h in range(halves):
         column = scores + h * VECTOR_BYTES
         highest = splat(np.float32(-np.inf))
@@ -546,14 +582,14 @@ def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask,
         counters):  # fmt: skip
     """Run all `count` steps, as thread `part` of `parts`.
 
-    Arrays are given by their addresses. texts: first token and length of each. mask: as
-    attention has it. scratches: an address for each thread. counters: whole numbers,
-    0 to begin with: how many parts of steps are done, and for each step and thread's share how
-    many are taken.
+    Arrays are given by their addresses. steps: the table. buffers: an address for each. texts:
+    first token and length of each. tokens: how many there are. mask: as attention has it.
+    scratches: an address for each thread. counters: whole numbers, 0 to begin with: how many items
+    are done, of all steps together, and for each step and thread's share how many are taken.
 
     Each thread begins with the tokens that it had before, which are in its core's own cache. When
     all of those are taken it helps with the others', so that nobody waits for a thread that the
-    system has put to sleep, unless for the part that it is in.
+    system has put to sleep, unless for the item that it is in, nor for one that never came.
     """
     panels = (tokens + PANEL - 1) // PANEL
     last_halves = 1 if 0 < tokens % PANEL <= LANES else 2
