@@ -10,10 +10,14 @@
 In float32 the twins are programs, tables of steps that one compiled function runs:
 
     program.py      writes programs for nodes of parameters, keeps and runs them
-    steps.py        the steps, over panels of 32 tokens, and the loop that threads run them in
+    table.py        what a step, a buffer and a panel of 32 tokens are
+    steps.py        the loop in which threads run the steps, and the simple kinds of them
+    products.py     matrices times buffers, and what follows before the results leave the cache
+    mixing.py       attention and the convolutions
+    curves.py       e^x and GELU
     vectors.py      16 numbers at once, products in registers, and counters that threads share
 
-To read how a layer is computed begin with bert.py, then the methods of `Program`, then steps.py.
+To read how a layer is computed begin with bert.py, then the methods of `Program`, then table.py.
 
 The definitions in npbert/ops.py, activations.py and kernels.py are what a reader reads and what the
 twins are held to. A twin's module is imported when its first twin is wanted, and numba with it.

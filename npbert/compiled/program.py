@@ -5,7 +5,7 @@ be woken: a layer of MobileBERT has thirty operations of some millionths of a se
 of the layers write down what they would call, as a `Program`, and `run` does it in one compiled
 call, with all threads inside. The weights are read where they lie, in the checkpoint's own file.
 
-steps.py says what a step, a buffer and a panel of tokens are. Whatever the compiled steps do not
+table.py says what a step, a buffer and a panel of tokens are. Whatever the compiled steps do not
 have, another dtype or activation, is left to the definitions, whole layers at a time.
 """
 
@@ -20,17 +20,18 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from npbert.compiled import steps, threads
-from npbert.compiled.steps import FIELDS, PANEL
+from npbert.compiled import curves, products, steps, table, threads
+from npbert.compiled.table import FIELDS
 from npbert.compiled.texts import Keep, current_runs
+from npbert.compiled.vectors import PANEL
 
 CHUNK = 256  # tokens that run together: whole texts, until there are so many
 FEW = 4_000_000  # multiplications, for which waking another thread does not pay
 ACTIVATIONS = {  # those that a product applies while its results are in registers
-    "gelu": steps.GELU,
-    "gelu_python": steps.GELU,
-    "linear": steps.NO_ACTIVATION,
-    "relu": steps.RELU,
+    "gelu": table.GELU,
+    "gelu_python": table.GELU,
+    "linear": table.NO_ACTIVATION,
+    "relu": table.RELU,
 }
 
 
@@ -69,7 +70,7 @@ class Program:
         self.width = width  # of what enters
         self.keep = keep
         # Numbers that a thread needs for itself: for each token of the longest text, and beside.
-        self.scratch = (0, PANEL * steps.BLOCK)
+        self.scratch = (0, PANEL * products.BLOCK)
         self.kept: list[Any] = []  # parameters whose addresses the steps hold
         self.multiplications = 0  # for each token
 
@@ -81,13 +82,13 @@ class Program:
     def enter(self) -> Channels:
         """Read the tokens; return the buffer that they are in."""
         target = self.buffer(self.width)
-        self._add(steps.ENTER, Channels(0, self.width, 0, self.width), target, rows=self.width)
+        self._add(table.ENTER, Channels(0, self.width, 0, self.width), target, rows=self.width)
         return target
 
     def leave(self, source: Channels) -> None:
         """Give all channels of a buffer as a result, [N, width]."""
         target = self._result(source.width, "rows")
-        self._add(steps.LEAVE, source, target, rows=source.width)
+        self._add(table.LEAVE, source, target, rows=source.width)
         self.wait()
 
     def state(self, x: Channels, is_last: bool) -> None:
@@ -102,7 +103,7 @@ class Program:
 
     def wait(self) -> None:
         """Let the threads wait for each other before the next step."""
-        self.rows[-1][steps.WAIT] = 1
+        self.rows[-1][table.WAIT] = 1
 
     def linear(
         self,
@@ -130,13 +131,13 @@ class Program:
         if (groups * results, groups * terms) != (target.width, source.width):
             raise NotCovered("a matrix that does not fit")
         group_step, row_step, column_step = weight.strides
-        combine, other = steps.NOTHING, add or multiply
+        combine, other = table.NOTHING, add or multiply
         if other:
-            combine = steps.ADD if add else steps.MULTIPLY
+            combine = table.ADD if add else table.MULTIPLY
             assert other.width == target.width
         O = target.width
         self._add(
-            steps.PRODUCT,
+            table.PRODUCT,
             source,
             target,
             other,
@@ -174,7 +175,7 @@ class Program:
         D = source.width
         assert target.width == D
         scale, shift = self._numbers(p.weight, D), self._numbers(p.bias, D)
-        self._add(steps.NORM, source, target, scale=scale, shift=shift, rows=D, eps=eps)
+        self._add(table.NORM, source, target, scale=scale, shift=shift, rows=D, eps=eps)
 
     def attention(
         self, source: Channels, H: int, target: Channels, gives_scores: bool = False
@@ -185,11 +186,11 @@ class Program:
         """
         A = source.width // 3
         assert source.first == 0 and A % H == 0
-        kept, combine = None, steps.NOTHING
+        kept, combine = None, table.NOTHING
         if self.keep.attentions:
             kept = self._result(H, "attentions")
-            combine = steps.SCORES if gives_scores else steps.PROBS
-        self._add(steps.ATTENTION, source, target, kept, rows=A, heads=H, combine=combine)
+            combine = table.SCORES if gives_scores else table.PROBS
+        self._add(table.ATTENTION, source, target, kept, rows=A, heads=H, combine=combine)
         self._reserve(2 * A // H + 1 + PANEL, PANEL * (2 * A // H + 4))
 
     def depthwise(self, source: Channels, weight: np.ndarray, target: Channels) -> None:
@@ -197,7 +198,7 @@ class Program:
         D, K = source.width, weight.shape[-1]
         assert (source.of_buffer, target.of_buffer) == (D, D)
         filters = self._numbers(weight, D, 1, K)
-        self._add(steps.DEPTHWISE, source, target, weight=filters, rows=D, terms=K)
+        self._add(table.DEPTHWISE, source, target, weight=filters, rows=D, terms=K)
         self._reserve(2, 4 * PANEL + 4 * K)
 
     def dynamic(
@@ -206,7 +207,7 @@ class Program:
         """Convolve the channels of H heads by filters of K weights, given by their scores."""
         A = source.width
         assert filters.width == H * K and A % H == 0
-        self._add(steps.DYNAMIC, source, target, filters, rows=A, terms=K, heads=H)
+        self._add(table.DYNAMIC, source, target, filters, rows=A, terms=K, heads=H)
         self._reserve(K + 2, (K + 4) * (PANEL + 4) + 4 * K)
 
     def _reserve(self, for_each_token: int, beside: int) -> None:
@@ -227,12 +228,12 @@ class Program:
         terms: int = 0,
         groups: int = 1,
         strides: tuple[int, int, int] = (0, 0, 0),
-        activation: int = steps.NO_ACTIVATION,
-        combine: int = steps.NOTHING,
+        activation: int = table.NO_ACTIVATION,
+        combine: int = table.NOTHING,
         heads: int = 0,
         eps: float = 0.0,
     ) -> None:
-        """Add a row to the table: the fields of steps.py, in their order."""
+        """Add a row to the table: the fields of table.py, in their order."""
         places: list[int] = []
         for channels in (source, target, other or Channels(0, 0, 0, 0)):
             places += [channels.buffer, channels.of_buffer, channels.first]
@@ -383,7 +384,7 @@ def gelu(x: np.ndarray) -> np.ndarray:
     out = np.empty_like(x)
 
     def loops(part: int, parts: int) -> None:  # holds the arrays while any thread works on them
-        steps.gelu_numbers(part, parts, address(x), address(out), x.size)
+        curves.gelu_numbers(part, parts, address(x), address(out), x.size)
 
     threads.share(loops, x.size)
     return out

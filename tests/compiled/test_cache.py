@@ -87,8 +87,13 @@ print("right")
 """
 
 
+RIGHT = ("right\n", "", 0)  # what a process prints, complains of, and ends with
+
+
 @pytest.fixture
 def run(tmp_path):
+    """Run code in a process with a cache of its own; return its output, errors and status."""
+
     def run(code):
         (tmp_path / "loops.py").write_text(LOOPS)
         path = os.pathsep.join([str(tmp_path), *sys.path])
@@ -99,17 +104,17 @@ def run(tmp_path):
             capture_output=True,
             text=True,
         )
-        assert (done.stdout, done.stderr, done.returncode) == ("right\n", "", 0)
+        return done.stdout, done.stderr, done.returncode
 
     return run
 
 
 def test_what_is_damaged_is_compiled_anew(run):
-    run(CHECK)
+    assert run(CHECK) == RIGHT
 
 
 def test_what_was_made_of_other_files_is_compiled_anew(run):
-    run(CHANGED)
+    assert run(CHANGED) == RIGHT
 
 
 def test_all_files_that_machine_code_is_made_of_count(tmp_path, monkeypatch):
@@ -118,7 +123,7 @@ def test_all_files_that_machine_code_is_made_of_count(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "__file__", str(tmp_path / "cache.py"))
     digest = cache.digest_of_sources.__wrapped__
     assert digest() == cache.digest_of_sources()
-    for name in ("vectors.py", "steps.py", "threads.py"):
+    for name in ("vectors.py", "steps.py", "products.py", "threads.py"):
         before = digest()
         with open(tmp_path / name, "a") as file:
             file.write("#")
@@ -127,7 +132,7 @@ def test_all_files_that_machine_code_is_made_of_count(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 def test_a_full_disk_keeps_nothing_and_breaks_nothing(run):
-    run(FULL)
+    assert run(FULL) == RIGHT
 
 
 def test_another_numba_keeps_its_own_cache():

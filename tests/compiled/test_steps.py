@@ -1,4 +1,4 @@
-"""npbert/compiled/steps.py: functions of vectors over all of float32, steps that run at once."""
+"""npbert/compiled, steps and curves: functions of vectors over all of float32, steps that run at once."""
 
 import ctypes.util
 import math
@@ -11,8 +11,8 @@ from npbert.activations import normal_cdf
 
 numba = pytest.importorskip("numba", reason="the twins need numba")
 
-from npbert.compiled import bert, convbert, mobilebert, program, squeezebert, steps  # noqa: E402
-from npbert.compiled.steps import exponential  # noqa: E402
+from npbert.compiled import bert, convbert, mobilebert, program, squeezebert, table  # noqa: E402
+from npbert.compiled.curves import exponential  # noqa: E402
 from npbert.compiled.texts import ALL, Keep  # noqa: E402
 from npbert.compiled.vectors import LANES, load, store  # noqa: E402
 
@@ -103,7 +103,7 @@ OPTIONS = {
     ],
 }
 CASES = [(family, options) for family in WRITERS for options in OPTIONS.get(family, [{}])]
-BY_TOKEN = (steps.NORM,)  # steps that have read all of a token before they write any of it
+BY_TOKEN = (table.NORM,)  # steps that have read all of a token before they write any of it
 
 
 def program_of(family, keep=ALL, **options):
@@ -120,20 +120,20 @@ def touched(row, which, count):
 
 def channels_of(row):
     """Return what a step reads and what it writes, as (buffer, channel) pairs."""
-    kind, rows, groups = row[steps.KIND], row[steps.ROWS], row[steps.GROUPS]
+    kind, rows, groups = row[table.KIND], row[table.ROWS], row[table.GROUPS]
     read, written = rows, rows
-    if kind == steps.PRODUCT:
-        read, written = row[steps.TERMS] * groups, rows * groups
-    elif kind == steps.ATTENTION:
+    if kind == table.PRODUCT:
+        read, written = row[table.TERMS] * groups, rows * groups
+    elif kind == table.ATTENTION:
         read = 3 * rows
-    reads = touched(row, steps.SOURCE, read)
-    writes = touched(row, steps.TARGET, written)
-    if kind == steps.DYNAMIC:
-        reads |= touched(row, steps.OTHER, row[steps.HEADS] * row[steps.TERMS])
-    elif kind == steps.ATTENTION and row[steps.COMBINE] != steps.NOTHING:
-        writes |= {(row[steps.OTHER], 0)}
-    elif row[steps.COMBINE] != steps.NOTHING:
-        reads |= touched(row, steps.OTHER, written)
+    reads = touched(row, table.SOURCE, read)
+    writes = touched(row, table.TARGET, written)
+    if kind == table.DYNAMIC:
+        reads |= touched(row, table.OTHER, row[table.HEADS] * row[table.TERMS])
+    elif kind == table.ATTENTION and row[table.COMBINE] != table.NOTHING:
+        writes |= {(row[table.OTHER], 0)}
+    elif row[table.COMBINE] != table.NOTHING:
+        reads |= touched(row, table.OTHER, written)
     return reads, writes
 
 
@@ -145,7 +145,7 @@ def conflicts(rows):
         for earlier_reads, earlier_writes in group:
             if earlier_writes & (reads | writes) or writes & earlier_reads:
                 yield row
-        group = [] if row[steps.WAIT] else [*group, (reads, writes)]
+        group = [] if row[table.WAIT] else [*group, (reads, writes)]
 
 
 @pytest.mark.parametrize("keep", [Keep(), ALL])
@@ -153,14 +153,14 @@ def conflicts(rows):
 def test_no_step_touches_what_another_writes_at_the_same_time(family, options, keep):
     made = program_of(family, keep, **options)
     assert made is not None and not [*conflicts(made.rows)]
-    assert made.rows[-1][steps.WAIT]
+    assert made.rows[-1][table.WAIT]
     for row in made.rows:  # a product reads all channels of a token while others write some of them
-        reads = touched(row, steps.SOURCE, row[steps.TERMS] * row[steps.GROUPS])
-        if row[steps.KIND] not in BY_TOKEN:
+        reads = touched(row, table.SOURCE, row[table.TERMS] * row[table.GROUPS])
+        if row[table.KIND] not in BY_TOKEN:
             assert not reads & channels_of(row)[1]
-        for which in (steps.SOURCE, steps.TARGET):  # no step leaves its buffers
+        for which in (table.SOURCE, table.TARGET):  # no step leaves its buffers
             width = row[which + 1] or made.width
-            assert all(channel < width for buffer, channel in channels_of(row)[which > steps.SOURCE]
+            assert all(channel < width for buffer, channel in channels_of(row)[which > table.SOURCE]
                        if buffer == row[which])  # fmt: skip
 
 
@@ -170,11 +170,11 @@ def test_the_check_for_conflicts_sees_a_wait_that_is_missing(family, options):
     rows = program_of(family, **options).rows
     needed = 0
     for row in rows[:-1]:
-        if row[steps.WAIT]:
-            row[steps.WAIT] = 0
+        if row[table.WAIT]:
+            row[table.WAIT] = 0
             needed += any(True for _ in conflicts(rows))
-            row[steps.WAIT] = 1
-    waits = sum(row[steps.WAIT] for row in rows[:-1])
+            row[table.WAIT] = 1
+    waits = sum(row[table.WAIT] for row in rows[:-1])
     assert needed > 0.7 * waits
 
 
