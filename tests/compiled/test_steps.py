@@ -1,4 +1,4 @@
-"""npbert/compiled, steps and curves: functions of vectors over all of float32, steps that run at once."""
+"""npbert/compiled: functions of vectors over all of float32, and steps that run at once."""
 
 import ctypes.util
 import math
