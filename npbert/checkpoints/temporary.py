@@ -25,9 +25,8 @@ except ImportError:  # Windows
     fcntl = None
 
 TEMPORARY = re.compile(r"\.npbert-[0-9a-f]{8}")
-PATIENCE = (
-    10.0  # seconds to wait for a lock; who has it longer is not saving, and is not waited for
-)
+# Seconds to wait for a lock: who has it longer is not saving, and is not waited for.
+PATIENCE = 10.0
 
 
 def lock(descriptor: int, shared: bool = False, patience: float = 0.0) -> bool:

@@ -9,7 +9,8 @@
 
 In float32 the twins are programs, tables of steps that one compiled function runs:
 
-    program.py      writes programs for nodes of parameters, keeps and runs them
+    prepared.py     keeps the program of each node of parameters, for the twins
+    program.py      writes programs step by step, and runs them
     table.py        what a step, a buffer and a panel of 32 tokens are
     steps.py        the loop in which threads run the steps, and the simple kinds of them
     products.py     matrices times buffers, and what follows before the results leave the cache

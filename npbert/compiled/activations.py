@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from npbert.compiled import program
+from npbert.compiled import prepared
 from npbert.compiled.threads import compile_loops, is_native, share
 
 
@@ -17,7 +17,7 @@ def gelu(x):
     """
     x = np.asarray(x, order="C")
     if x.dtype == np.float32:
-        return program.gelu(x)
+        return prepared.gelu(x)
     if not is_native(x):
         return NotImplemented
     out = np.empty_like(x)

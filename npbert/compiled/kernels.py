@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npbert.compiled import program
+from npbert.compiled import prepared
 from npbert.compiled.threads import compile_loops, is_native
 
 
@@ -34,4 +34,4 @@ def dynamic_convolution_loops(values, filters):
 
 def grouped_convolution(x, p):
     """Fast because the filters are read once for 32 tokens, whose sums stay in registers."""
-    return program.grouped_convolution(x, p)
+    return prepared.grouped_convolution(x, p)

@@ -6,20 +6,20 @@ import math
 
 import numpy as np
 
-from npbert.compiled import program
+from npbert.compiled import prepared
 from npbert.compiled.threads import compile_loops, is_native, share
 
 
 def linear(x, p):
     """Fast because the weights are read once for 32 tokens, whose sums stay in registers."""
-    return program.linear(x, p)
+    return prepared.linear(x, p)
 
 
 def layer_norm(x, p, eps):
     """Fast because each vector is read once from memory and its mean, variance and result are
     computed while it is in the nearest cache, where NumPy writes and reads four arrays."""
     if x.dtype == np.float32:
-        return program.layer_norm(x, p, eps)
+        return prepared.layer_norm(x, p, eps)
     if not is_native(x, p.weight, p.bias) or not x.shape[-1:] == p.weight.shape == p.bias.shape:
         return NotImplemented
     x = np.asarray(x, order="C")

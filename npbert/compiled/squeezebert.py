@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from npbert.compiled import program
+from npbert.compiled import prepared
 from npbert.compiled.program import Channels, Program
 
 ENCODER_EPS = 1e-12
@@ -12,7 +12,7 @@ ENCODER_EPS = 1e-12
 
 def layers(x, p, config, inputs):
     """Fast because all layers are one compiled call, with features before tokens in memory."""
-    return program.layers(_write_layers, x, p, config, inputs)
+    return prepared.layers(_write_layers, x, p, config, inputs)
 
 
 def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:

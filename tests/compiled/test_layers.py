@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import HEADS, small_model
 
-from npbert.compiled import backend, program
+from npbert.compiled import backend, prepared, program
 from npbert.model.params import tree
 
 pytest.importorskip("numba", reason="the twins need numba")
@@ -51,7 +51,7 @@ def assert_right(model, *arguments, covered=True, **given):
         limit = TOLERANCE * max(1, np.abs(expected[seen]).max(initial=0))
         np.testing.assert_allclose(got[seen], expected[seen], rtol=0, atol=limit)
     if covered:
-        [*programs] = program._programs[model.encoder_params].values()
+        [*programs] = prepared._programs[model.encoder_params].values()
         assert all(kept.program for kept in programs)
 
 

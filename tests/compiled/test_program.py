@@ -15,7 +15,7 @@ from small_models import HEADS, IDS, MASK, small_model
 
 from npbert import ops
 from npbert.activations import ACTIVATIONS
-from npbert.compiled import backend, program
+from npbert.compiled import backend, prepared, program
 from npbert.model.params import children, flatten
 
 pytest.importorskip("numba", reason="the twins need numba")
@@ -44,7 +44,7 @@ def assert_right(model, **given):
 
 def is_covered(model):
     """Return whether the model's layers run as steps."""
-    found = program._programs.get(model.encoder_params, {})
+    found = prepared._programs.get(model.encoder_params, {})
     return all(kept.program is not None for kept in found.values())
 
 
@@ -294,21 +294,21 @@ def test_no_program_keeps_a_model_in_memory(model):
         with backend.using("numba"):
             model(IDS, output_hidden_states=states, output_attentions=states)
     arrays = [weakref.ref(array) for _, array in flatten(model.params)]
-    count = len(program._programs)
+    count = len(prepared._programs)
     head = weakref.ref(model.encoder_params)
     made = type(model)(model.config)
     model.params = made.params  # the fixture has the model still
     del made
     gc.collect()
     assert head() is None and not any(array() is not None for array in arrays)
-    assert len(program._programs) < count
+    assert len(prepared._programs) < count
 
 
 def test_a_program_is_written_once(model, monkeypatch):
     def write(*arguments):
         raise AssertionError("written again")
 
-    monkeypatch.setattr(program, "written", write)
+    monkeypatch.setattr(prepared, "written", write)
     for batch in (IDS, IDS[:1], IDS[:, :2]):
         run(model, ids=batch)
     other = copy.deepcopy(model)  # what it holds is the other model's

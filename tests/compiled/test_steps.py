@@ -11,10 +11,11 @@ from npbert.activations import normal_cdf
 
 numba = pytest.importorskip("numba", reason="the twins need numba")
 
-from npbert.compiled import bert, convbert, mobilebert, program, squeezebert, table  # noqa: E402
-from npbert.compiled.curves import exponential  # noqa: E402
-from npbert.compiled.texts import ALL, Keep  # noqa: E402
-from npbert.compiled.vectors import LANES, load, store  # noqa: E402
+# ruff: noqa: E402
+from npbert.compiled import bert, convbert, mobilebert, prepared, program, squeezebert, table
+from npbert.compiled.curves import exponential
+from npbert.compiled.texts import ALL, Keep
+from npbert.compiled.vectors import LANES, load, store
 
 STEP = 1009  # every so many of all float32 numbers
 
@@ -66,7 +67,7 @@ def test_gelu_is_as_close_as_the_c_library_makes_it():
     x = np.concatenate([positive, -positive])
     exact = x.astype(np.float64) * normal_cdf(x.astype(np.float64))
     scale = np.abs(exact) * 2.0**-23 * np.maximum(1, 1 - x.astype(np.float64) * np.abs(x))
-    ours = np.abs(program.gelu(x) - exact) / scale
+    ours = np.abs(prepared.gelu(x) - exact) / scale
     half, root = np.float32(0.5), np.float32(math.sqrt(0.5))
     some = np.arange(0, len(x), 97)
     theirs = np.float32([erfcf(v) for v in (-x[some] * root).tolist()]) * half * x[some]
@@ -77,7 +78,7 @@ def test_gelu_is_as_close_as_the_c_library_makes_it():
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 33])
 def test_gelu_of_so_many_numbers(size):
     x = np.linspace(-3, 3, 64, dtype=np.float32)
-    np.testing.assert_array_equal(program.gelu(x[:size].copy()), program.gelu(x)[:size])
+    np.testing.assert_array_equal(prepared.gelu(x[:size].copy()), prepared.gelu(x)[:size])
 
 
 # ---- steps that run at the same time ----------------------------------------------------------
@@ -110,7 +111,7 @@ def program_of(family, keep=ALL, **options):
     options = dict(hidden_act="relu", num_hidden_layers=2) | options
     model = small_model(family, dtype=np.float32, **options)
     width = model.config.hidden_size
-    return program.written(WRITERS[family], width, model.params, model.config, keep)
+    return prepared.written(WRITERS[family], width, model.params, model.config, keep)
 
 
 def touched(row, which, count):
