@@ -25,7 +25,7 @@ def linear(x, p):  # [..., I] -> [..., O]
 
 @operation()  # its twin: npbert/compiled/ops.py
 def layer_norm(x, p, eps):  # [..., D] -> [..., D]
-    """Give every vector mean 0 and variance 1, then scale and shift (Ba et al. 2016, eq. 4).
+    """Give every vector mean 0 and variance 1, then scale and shift (Ba et al. 2016, eq. 3, 4).
 
     NaN where the variance overflows, as the reference gives.
     """

@@ -1,17 +1,21 @@
-"""The README's Python examples run, and print what their comments say."""
+"""The Python examples of the README and of the guide run, and print what their comments say."""
 
 import contextlib
 import io
 import re
-from pathlib import Path
 
+import chapters
 import pytest
+from documents import DOCUMENTS, GUIDE, README, ROOT, examples_of, text_of
 
 from npbert.checkpoints.directory import READERS
 from npbert.checkpoints.shipped import NEEDED
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+EXAMPLES = [
+    pytest.param(example, id=f"{path.stem}-{number}")
+    for path in DOCUMENTS
+    for number, example in enumerate(examples_of(path))
+]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -26,22 +30,42 @@ def test_an_example_runs_and_prints_what_it_says(example):
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) >= 2
+    assert examples_of(README) and len(EXAMPLES) >= 4
+
+
+def test_the_readme_fits_on_two_screens():
+    assert len(text_of(README).splitlines()) <= 130
+
+
+def test_the_picture_of_the_readme_says_what_the_model_does():
+    """Its description has the shares and the words; the file is drawn from them."""
+    pytest.importorskip("matplotlib", reason="the picture is drawn with matplotlib")
+    with chapters.in_folder():
+        import draw_readme
+    picture = draw_readme.draw(draw_readme.look())
+    assert f"![{picture.alt}](tutorials/{draw_readme.FILE.name})" in text_of(README)
+    assert "<svg" in text_of(draw_readme.FILE)
+
+
+def test_every_page_of_the_guide_is_in_the_index_of_the_book():
+    index = text_of(ROOT / "tutorials" / "README.md")
+    assert GUIDE and all(f"](guide/{path.name})" in index for path in GUIDE)
 
 
 PAGES = [
-    ROOT / "README.md",
+    README,
     ROOT / "npbert" / "README.md",
     ROOT / ".github" / "CONTRIBUTING.md",
     ROOT / "weights" / "README.md",
     *ROOT.glob("weights/*/README.md"),
+    *GUIDE,
 ]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(path):
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", path.read_text("utf-8"))
-    assert links
+    assert links or path in GUIDE
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
@@ -66,18 +90,18 @@ def test_the_commands_that_install_are_what_ci_takes_from_the_readme():
     assert second.endswith("&& python -m pytest")
 
 
-def test_what_opens_a_notebook_is_installed_with_the_book():
-    text = (ROOT / "README.md").read_text("utf-8")
-    [extra] = re.findall(
-        r"^book = \[(.*?)^\]$", (ROOT / "pyproject.toml").read_text("utf-8"), re.M | re.S
-    )
+def test_what_opens_and_builds_the_book_is_installed_with_it():
+    [extra] = re.findall(r"^book = \[(.*?)^\]$", text_of(ROOT / "pyproject.toml"), re.M | re.S)
+    for page in (README, ROOT / "tutorials" / "README.md"):
+        text = text_of(page)
+        assert 'python -m pip install -e ".[book]"' in text
+        assert "python tutorials/build.py " in text
     for command, package in (("jupytext --to ipynb", "jupytext"), ("jupyter lab", "jupyterlab")):
-        assert f"`{command} " in text and f'"{package}>=' in extra
+        assert f"{command} " in text and f'"{package}>=' in extra
 
 
-def test_the_readme_and_the_error_say_which_files_a_checkpoint_needs():
-    text = (ROOT / "README.md").read_text("utf-8")
-    section = text.partition("## Your own checkpoint")[2].partition("\n## ")[0]
+def test_the_guide_and_the_error_say_which_files_a_checkpoint_needs():
+    section = text_of(ROOT / "tutorials" / "guide" / "own_checkpoint.md")
     for name in (*NEEDED.split(), *READERS, "tokenizer.json", "tokenizer_config.json"):
         name = ".index.json" if name.endswith(".index.json") else name
         assert f"`{name}`" in section or name == "weights.npz"  # no file of the Hub's

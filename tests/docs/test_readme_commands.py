@@ -1,22 +1,20 @@
-"""The README's commands do what stands below them, once the checkpoints that they use ship."""
+"""The commands of the README and of the guide do what stands below them."""
 
 import re
 import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from documents import DOCUMENTS, ROOT, blocks_of, text_of
 
 from npbert.__main__ import main
 from npbert.checkpoints.shipped import shipped_checkpoints
 from npbert.commands.options import make_parser
 from npbert.tasks.loading import TASKS
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"```sh\n(.*?)```\n(?:\n```\n(.*?)```)?", README, re.DOTALL)
+BLOCKS = [block for path in DOCUMENTS for block in blocks_of(path)]
 DEFAULT_OF = {task.command: task.default for task in TASKS}
 NUMBER = re.compile(r"-?\d+\.\d+")
 
@@ -64,7 +62,8 @@ def test_a_command_prints_what_is_shown(commands, shown, capsys, monkeypatch, tm
 
 
 @pytest.mark.parametrize("task", TASKS, ids=[task.name for task in TASKS])
-def test_every_task_is_in_the_readme(task):
-    assert f"| `{task.command}` | `{task.name}` | `{task.default}` |" in README
+def test_every_task_is_in_the_guide(task):
+    table = text_of(ROOT / "tutorials" / "guide" / "commands.md")
+    assert f"| `{task.command}` | `{task.name}` | `{task.default}` |" in table
     assert any(f"npbert {task.command} " in line for commands, _ in CALLS for line in commands)
     assert task.command in make_parser().format_help()

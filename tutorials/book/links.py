@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+PICTURES = (".png", ".svg")
 CODE = re.compile(r"^(`{3,}|~{3,}).*?^\1`*\s*?$", re.DOTALL | re.MULTILINE)
 
 
@@ -26,7 +27,7 @@ def page_of(path: Path, root: Path) -> str:
         return name.removesuffix(".md") + ".ipynb"
     if name == "tutorials/README.md":
         return "index.md"
-    return name if path.suffix in (".md", ".png") else f"{name}.md"
+    return name if path.suffix in (".md", *PICTURES) else f"{name}.md"
 
 
 def rewritten(text: str, at: Path, page: str, root: Path, found: Callable[[Path], None]) -> str:

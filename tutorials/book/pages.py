@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import html
+import re
 from pathlib import Path
 
 import nbformat
 
 from book import annotated, passes
-from book.links import page_of, rewritten
+from book.links import PICTURES, page_of, rewritten
 from npbert.tracing.page import make_page
 from npbert.tracing.page.marking import marked_lines
 
@@ -68,7 +69,7 @@ class Pages:
                 continue
             if path.is_dir() and page.endswith("README.md"):
                 path = path / "README.md"
-            if path.suffix == ".png":
+            if path.suffix in PICTURES:
                 self.written.add(page)
                 (self.to / page).parent.mkdir(parents=True, exist_ok=True)
                 (self.to / page).write_bytes(path.read_bytes())
@@ -178,8 +179,11 @@ def write_reference(pages: Pages) -> None:
 def write_contents(pages: Pages) -> None:
     """Write the front page: the list of chapters, and below it everything else."""
     chapters = [path.stem for path in sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.md"))]
+    index = (ROOT / "tutorials/README.md").read_text("utf-8")
+    guide = [f"tutorials/{name}" for name in re.findall(r"\]\((guide/\w+)\.md\)", index)]
     trees = {
         "Chapters": [f"tutorials/{name}" for name in chapters],
+        "To use it": guide,
         "Every line and its value": [f"{file} <npbert/{file}>" for file in annotated.READING],
         "To look things up": ["trace/index", "weights/golden/README", "weights/README",
                               *(f"api/{page}" for page in REFERENCE)],
