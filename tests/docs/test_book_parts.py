@@ -119,7 +119,8 @@ def test_a_page_unfolds_what_its_lines_call():
     assert "<code>dynamic_convolution</code>" in row and "sliding_window_view" in row
     filters = line_with("convbert.py", "def span_filters")
     row = page.partition(f'id="L{line - 1}"')[2].partition(f'id="L{line}"')[0]
-    assert f'<a href="#L{filters}">span_filters</a>, on this page' in row
+    assert f'data-def="{filters}"' in row and "<code>span_filters</code>" in row
+    assert f'<a href="#L{filters}">convbert.py:{filters}</a>' in row
     source = (ROOT / "npbert/convbert.py").read_text("utf-8").splitlines()
     assert all(f'id="L{number}"' in page for number in range(1, len(source) + 1))
 

@@ -266,3 +266,22 @@ def test_a_call_unfolds_with_its_own_values(reader, address):
     call = next(each for each in reader.all("details.call") if "linear" in each.text)
     click(reader, call.find_element("css selector", "summary"))
     assert "x @ p.weight.T + p.bias" in call.text and "±" in call.text
+
+
+@pytest.mark.browser
+def test_a_call_of_the_same_page_unfolds_and_so_do_calls_in_it(reader, address):
+    reader.open(address("npbert/convbert.py"))
+    call = next(
+        each for each in reader.all("details.call[data-def]") if "mixed_attention" in each.text
+    )
+    click(reader, call.find_element("css selector", "summary"))
+    assert "near = dynamic_convolution(local, filters)" in call.text and "±" in call.text
+    inner = next(
+        each
+        for each in call.find_elements("css selector", "details[data-def]")
+        if "span_filters" in each.text
+    )
+    click(reader, inner.find_element("css selector", "summary"))
+    assert "matched = " in inner.text
+    ids = reader.run("return [...document.querySelectorAll('[id]')].map(each => each.id)")
+    assert len(ids) == len(set(ids))

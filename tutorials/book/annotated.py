@@ -109,7 +109,7 @@ def head_of(file: str, ran: Ran) -> str:
         "shape and the value that it had in a pass: the first numbers, mean ± standard deviation, "
         f"the extremes. The sentence is “{SENTENCE}”; the model is {runs[0].title}, and another "
         f"one where a line says so. Each of the {executed} lines that ran has a "
-        "value; what a call to another file does unfolds below its line.", "",
+        "value, and what a call does unfolds below its line.", "",
     ]  # fmt: skip
     if name in FAMILIES:
         trace = f'<a href="../trace/{name}-tiny.html">every value of a whole pass</a>'
@@ -211,28 +211,39 @@ def value_line(value: Value, run: Pass) -> str:
 
 
 def unfold(ran: Ran, call: tuple[int, int], line: int, file: str) -> Iterator[str]:
-    """Yield each call of another file's function on a line, as an element that opens.
+    """Yield each call of a function of a reading file on a line, as an element that opens.
 
-    A function of the same file has its lines and values on the page: a link leads to them.
+    file: the file whose page it is; its own functions have their lines on the page, once. Opened,
+    such a call takes a copy of them (static/unfold.js), and without a script it is a link.
     """
     number, _ = call
     run = ran.passes[number]
-    here: dict[int, str] = {}  # functions of this file have their own values on the page
+    shown: set[int] = set()  # functions of this file, each once a line
     for inner in ran.within.get(call, {}).get(line, []):
         step = run.steps[inner]
-        if step.file == file:
-            here[step.line] = f'<a href="#L{step.line}">{step.function}</a>'
-        if step.file == file or step.file not in READING:
+        if step.file not in READING or (step.file == file and step.line in shown):
             continue
-        scope = f" of {step.scope}" if step.scope else ""
-        link = f'<a href="{step.file}.html#L{step.line}">{step.file}:{step.line}</a>'
-        rows = "".join(unfolded_rows(ran, (number, inner)))
+        scope = html.escape(f" of {step.scope}" if step.scope else "")
+        place, there = f"{step.file}:{step.line}", f"{step.file}.html#L{step.line}"
+        lines, rows = "", ""
+        if step.file == file:
+            shown.add(step.line)
+            there = f"#L{step.line}"
+            first, last = body_of(step.file, step.line)
+            lines = f' data-def="{step.line}" data-first="{first}" data-last="{last}"'
+        else:
+            rows = "".join(unfolded_rows(ran, (number, inner)))
+            rows = f'<div class="source">{rows}</div>'
         yield (
-            f'<details class="call"><summary><code>{step.function}</code>{html.escape(scope)}'
-            f'</summary><div class="source">{rows}</div><p>This is {link}.</p></details>'
+            f'<details class="call"{lines}><summary><code>{step.function}</code>{scope}</summary>'
+            f'{rows}<p>This is <a href="{there}">{place}</a>.</p></details>'
         )
-    if here:
-        yield f'<p class="call">{", ".join(here.values())}, on this page</p>'
+
+
+def body_of(file: str, line: int) -> tuple[int, int]:
+    """Return the first and the last line of the body of a function, without its docstring."""
+    node = functions_of(str(PACKAGE / file))[line]
+    return node.body[1 if ast.get_docstring(node) else 0].lineno, node.end_lineno or line
 
 
 def unfolded_rows(ran: Ran, call: tuple[int, int]) -> Iterator[str]:
@@ -240,15 +251,14 @@ def unfolded_rows(ran: Ran, call: tuple[int, int]) -> Iterator[str]:
     run, i = ran.passes[call[0]], call[1]
     step = run.steps[i]
     path = str(PACKAGE / step.file)
-    node, rows = functions_of(path)[step.line], marked_lines(path)
-    statements, ran_lines = statements_of(path), set(step.ran)
-    first = node.body[1 if ast.get_docstring(node) else 0].lineno
-    for number in [node.lineno, *range(first, (node.end_lineno or first) + 1)]:
+    rows, statements, ran_lines = marked_lines(path), statements_of(path), set(step.ran)
+    first, last = body_of(step.file, step.line)
+    for number in [step.line, *range(first, last + 1)]:
         note = ""
         if number in ran_lines:
             note = f'<div class="note">{note_on(number, call, ran)}</div>'
             note += "".join(unfold(ran, call, number, ""))
-        elif number in statements and statements[number].lineno == number != node.lineno:
+        elif number in statements and statements[number].lineno == number != step.line:
             note = '<div class="note">did not run</div>'
         yield (
             f'<div class="row{" ran" * bool(note)}"><span class="number">{number}</span>'

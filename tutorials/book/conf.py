@@ -14,6 +14,7 @@ html_theme = "furo"
 html_static_path = ["static"]
 html_favicon = "static/icon.svg"
 html_css_files = ["book.css"]
+html_js_files = ["unfold.js"]
 html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
