@@ -10,7 +10,7 @@ from typing import Any
 
 from npbert import auto
 from npbert.checkpoints.saving import reading
-from npbert.checkpoints.shipped import checkpoint_directory, shipped_checkpoints
+from npbert.checkpoints.shipped import WITHOUT, checkpoint_directory, shipped_checkpoints
 from npbert.model.base import PreTrainedModel
 from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
@@ -120,7 +120,7 @@ def load(
         if model not in shipped_checkpoints():
             raise ValueError(
                 f"{model}, which does {task.name}, does not ship with this version of npbert: "
-                "give another model (--model), by name or directory"
+                f"give another model (--model), by name or directory; {WITHOUT}"
             )
     if not isinstance(model, PreTrainedModel):
         directory = checkpoint_directory(model)
