@@ -1,4 +1,4 @@
-"""The wheel without checkpoints: its size, what it holds, and how it finds checkpoints elsewhere."""
+"""The wheel without checkpoints: its size, its contents, and where it finds checkpoints."""
 
 import importlib.util
 import os

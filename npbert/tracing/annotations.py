@@ -17,7 +17,7 @@ from npbert.model.base import PreTrainedModel
 from npbert.tracing.axes import Letters, axes_of, legend, sizes
 from npbert.tracing.equations import ACTIVATIONS, EQUATIONS, GELU, HEADS, Function
 from npbert.tracing.quantities import Quantity, Trace
-from npbert.tracing.source import PACKAGE, assignments, called_name, statements_of
+from npbert.tracing.source import PACKAGE, assignments, called_name, statements_of, text_of
 
 __all__ = ["Annotation", "annotate", "annotation", "legend", "sizes"]
 
@@ -100,13 +100,8 @@ def argument_in(statement: ast.stmt, quantity: Quantity, name: str) -> ast.expr 
 @functools.cache
 def source_of(file: str, node: ast.AST) -> str:
     """Return the source of a node of a file of the package, on one line."""
-    segment = ast.get_source_segment(text_of(file), node) or ast.unparse(node)
+    segment = ast.get_source_segment(text_of(PACKAGE / file), node) or ast.unparse(node)
     return re.sub(r"(?<=[(\[]) | (?=[)\]])", "", " ".join(segment.split()))
-
-
-@functools.cache
-def text_of(file: str) -> str:
-    return (PACKAGE / file).read_text("utf-8")
 
 
 # ---- words ---------------------------------------------------------------------------------

@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import ast
 import functools
+import io
 import re
 import tokenize
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,11 +33,44 @@ def file_in_package(path: str) -> str:
     return Path(path).relative_to(PACKAGE).as_posix()
 
 
+_instead: dict[str, str] = {}  # file -> the text that stands for its own
+
+
+@contextmanager
+def read_as(texts: Mapping[str, str]) -> Iterator[None]:
+    """Let these texts, by the paths of files, be what the files say while the block is open.
+
+    So a pass through an edited source is recorded and shown with the lines that ran.
+    """
+    before = dict(_instead)
+    _instead.update(texts)
+    try:
+        yield
+    finally:
+        _instead.clear()
+        _instead.update(before)
+
+
+def text_of(file: str | Path) -> str:
+    """Return what a source file says."""
+    path = str(file)
+    return _instead[path] if path in _instead else _read(path)
+
+
 @functools.cache
+def _read(path: str) -> str:
+    return Path(path).read_text("utf-8")
+
+
 def statements_of(file: str) -> dict[int, ast.stmt]:
     """Return the statement of each line; a compound one only has the lines before its body."""
+    return _statements(text_of(file))
+
+
+@functools.cache
+def _statements(text: str) -> dict[int, ast.stmt]:
     found: dict[int, ast.stmt] = {}
-    for node in ast.walk(ast.parse(Path(file).read_text("utf-8"))):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.stmt):
             body = getattr(node, "body", None)
             last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
@@ -132,17 +168,21 @@ def shapes_in(text: str | None) -> list[Either]:
     ]
 
 
-@functools.cache
 def read_comments(file: Path) -> list[Function]:
     """Return the functions of a file that have shape comments.
 
     Raises ValueError for a comment that begins with a shape and cannot be read, or stands where no
     shape belongs.
     """
+    return _comments(text_of(file), file.name)
+
+
+@functools.cache
+def _comments(text: str, file: str) -> list[Function]:
     functions: list[Function] = []
     # line -> what a comment on it is about: a function, and one of its assignments or its def
     subjects: dict[int, tuple[Function, ast.Assign | None]] = {}
-    for definition in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for definition in ast.walk(ast.parse(text)):
         if not isinstance(definition, ast.FunctionDef):
             continue
         start = min([definition.lineno, *(d.lineno for d in definition.decorator_list)])
@@ -155,15 +195,14 @@ def read_comments(file: Path) -> list[Function]:
             if isinstance(node, ast.Assign):
                 for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
                     subjects[line] = function, node
-    with tokenize.open(file) as source:
-        for token in tokenize.generate_tokens(source.readline):
-            alone = token.line.lstrip().startswith("#")
-            is_shape = token.type == tokenize.COMMENT and re.match(r"# (\[|->)", token.string)
-            if is_shape and not alone:
-                where = f"{file.name}:{token.start[0]}"
-                if token.start[0] not in subjects:
-                    raise ValueError(f"{where}: neither on a def nor on an assignment")
-                add_comment(*subjects[token.start[0]], token.string, where)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        alone = token.line.lstrip().startswith("#")
+        is_shape = token.type == tokenize.COMMENT and re.match(r"# (\[|->)", token.string)
+        if is_shape and not alone:
+            where = f"{file}:{token.start[0]}"
+            if token.start[0] not in subjects:
+                raise ValueError(f"{where}: neither on a def nor on an assignment")
+            add_comment(*subjects[token.start[0]], token.string, where)
     return [function for function in functions if function.on_def or function.on_lines]
 
 

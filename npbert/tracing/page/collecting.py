@@ -27,8 +27,12 @@ LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)$")
 
 def collect(reading: Reading) -> dict[str, Any]:
     """Run the model and return the data of its page. Errors are those of the call."""
+    return describe(list_pass(reading.model, **reading.inputs), reading)
+
+
+def describe(listing: Listing, reading: Reading) -> dict[str, Any]:
+    """Return the data of the page of a pass that has been run."""
     model = reading.model
-    listing = list_pass(model, **reading.inputs)
     sections = sections_of(listing.steps)
     functions, steps = functions_and_steps(listing, sections)
     quantities = quantities_of(listing, reading, sections)

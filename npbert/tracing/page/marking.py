@@ -13,7 +13,7 @@ import tokenize
 from pathlib import Path
 from typing import Any
 
-from npbert.tracing.source import statements_of
+from npbert.tracing.source import statements_of, text_of
 
 PACKAGE = Path(__file__).parents[2]
 SHAPE = re.compile(r"^#\s*(?:->\s*)?(?:\d+ x )?\[.*\]")  # a comment that gives a shape
@@ -50,17 +50,24 @@ def function_source(file: str, first: int) -> dict[str, Any]:
     }
 
 
-@functools.cache
 def functions_of(path: str) -> dict[int, ast.FunctionDef]:
     """Return the functions of a file by the line of their `def`."""
-    nodes = ast.walk(ast.parse(Path(path).read_text("utf-8")))
+    return _functions(text_of(path))
+
+
+@functools.cache
+def _functions(text: str) -> dict[int, ast.FunctionDef]:
+    nodes = ast.walk(ast.parse(text))
     return {node.lineno: node for node in nodes if isinstance(node, ast.FunctionDef)}
 
 
-@functools.cache
 def marked_lines(path: str) -> list[str]:
     """Return the lines of a Python file as HTML; the class of an element is the kind of token."""
-    text = Path(path).read_text("utf-8")
+    return _marked_lines(text_of(path))
+
+
+@functools.cache
+def _marked_lines(text: str) -> list[str]:
     rows = text.splitlines()
     marks: list[list[tuple[int, int, str]]] = [[] for _ in rows]
     before = ""

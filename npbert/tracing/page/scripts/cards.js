@@ -25,7 +25,7 @@ function renderValues(section) {
 function cardOf(number) {
   const q = quantities[number];
   const { place, last } = shortName(q.name);
-  return el("article", {
+  const card = el("article", {
     class: "card", "data-quantity": number, tabindex: "-1", "aria-label": q.name,
     onclick: (event) => { if (!event.target.closest("a, button") && !String(getSelection())) go(number); },
   },
@@ -43,6 +43,8 @@ function cardOf(number) {
     statisticsElement(q),
     q.top ? topElement(q) : null,
     linksElement(number)));
+  for (const each of onCard) each(card, q);
+  return card;
 }
 
 // The place of the picture along the axes that it does not show.

@@ -1,40 +1,59 @@
 // The data of the page, and what follows from it: values, names, which quantity uses which.
 
-const page = JSON.parse(document.getElementById("data").textContent);
-const quantities = page.quantities;
-const steps = page.steps;
-const sections = page.sections;
-const sectionOf = new Map(sections.map((section, i) => [section.key, i]));
+let page;
+let quantities;
+let steps;
+let sections;
+let sectionOf; // key of a section -> its number
+let numberOf; // every name of a quantity, its aliases included -> its number
+let lastNames; // "section:last part of a name" -> how many quantities have it
 
-// Every name of a quantity, its aliases included. An alias that several share means the last.
-const numberOf = new Map();
-quantities.forEach((q, i) => q.aliases.forEach((alias) => numberOf.set(alias, i)));
-quantities.forEach((q, i) => numberOf.set(q.name, i));
+// What further scripts add to a page: functions that are called with the data of a new pass before it
+// is drawn, with each line of the source, with each card, and for more parts of the address.
+const onData = [];
+const onLine = []; // (element, function, number of the line)
+const onCard = []; // (card, quantity)
+const inAddress = []; // () -> "key=value", or nothing
 
-quantities.forEach((q) => { q.users = []; });
-quantities.forEach((q, i) => {
-  for (const input of q.inputs) if (typeof input === "number") quantities[input].users.push(i);
-});
+// Take the data of a pass: that of the file, and later those of a live page.
+function takeData(data) {
+  page = data;
+  ({ quantities, steps, sections } = page);
+  sectionOf = new Map(sections.map((section, i) => [section.key, i]));
+  numberOf = new Map(); // an alias that several share means the last
+  quantities.forEach((q, i) => q.aliases.forEach((alias) => numberOf.set(alias, i)));
+  quantities.forEach((q, i) => numberOf.set(q.name, i));
+  quantities.forEach((q) => { q.users = []; });
+  quantities.forEach((q, i) => {
+    for (const input of q.inputs) if (typeof input === "number") quantities[input].users.push(i);
+  });
+  // Where a function returned an array that its caller then gave a name: the line of the innermost
+  // return, as [step, line].
+  steps.forEach((step, number) => {
+    for (const [line, name, ref] of step.named) {
+      if (name === "" && typeof ref === "number") quantities[ref].returned = [number, line];
+    }
+  });
+  quantities.forEach((q) => {
+    if (q.returned && q.returned[0] <= q.made[0]) delete q.returned; // returned after it had its name
+  });
+  // The steps that a step called, by the line that called them.
+  steps.forEach((step) => { step.calls = new Map(); });
+  steps.forEach((step, i) => {
+    if (step.caller === null) return;
+    const calls = steps[step.caller].calls;
+    if (!calls.has(step.at)) calls.set(step.at, []);
+    calls.get(step.at).push(i);
+  });
+  lastNames = new Map();
+  quantities.forEach((q) => {
+    const key = `${q.section}:${shortName(q.name).last}`;
+    lastNames.set(key, (lastNames.get(key) || 0) + 1);
+  });
+  for (const each of onData) each();
+}
 
-// Where a function returned an array that its caller then gave a name: the line of the innermost
-// return, as [step, line].
-steps.forEach((step, number) => {
-  for (const [line, name, ref] of step.named) {
-    if (name === "" && typeof ref === "number") quantities[ref].returned = [number, line];
-  }
-});
-quantities.forEach((q) => {
-  if (q.returned && q.returned[0] <= q.made[0]) delete q.returned; // returned after it had its name
-});
-
-// The steps that a step called, by the line that called them.
-steps.forEach((step) => { step.calls = new Map(); });
-steps.forEach((step, i) => {
-  if (step.caller === null) return;
-  const calls = steps[step.caller].calls;
-  if (!calls.has(step.at)) calls.set(step.at, []);
-  calls.get(step.at).push(i);
-});
+takeData(JSON.parse(document.getElementById("data").textContent));
 
 function el(tag, attributes, ...children) {
   const element = document.createElement(tag);
@@ -87,12 +106,6 @@ function shortName(name) {
 }
 
 // The text of a link to a quantity: its last part, with the path where others have it, too.
-const lastNames = new Map(); // "section:last" -> how many
-quantities.forEach((q) => {
-  const key = `${q.section}:${shortName(q.name).last}`;
-  lastNames.set(key, (lastNames.get(key) || 0) + 1);
-});
-
 function linkName(q) {
   const { place, last } = shortName(q.name);
   const isAlone = lastNames.get(`${q.section}:${last}`) === 1;

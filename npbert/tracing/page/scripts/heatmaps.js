@@ -127,8 +127,9 @@ function smallSize(q, kind) {
   return [between(14, columns * cell, 228 - left), between(14, rows * cell, left ? 160 : 120), left, top];
 }
 
-function smallMap(number, kind) {
-  const q = quantities[number];
+// `of`: the number of a quantity, or what has values and axes as one has.
+function smallMap(of, kind) {
+  const q = typeof of === "number" ? quantities[of] : of;
   const canvas = el("canvas", { class: `map map-${kind}`, "aria-hidden": "true" });
   const [width, height, left, top] = smallSize(q, kind);
   canvas.quantity = q;

@@ -111,6 +111,7 @@ function writeHash(push) {
   if (choice.head) parts.push(`head=${choice.head}`);
   if (choice.row) parts.push(`row=${choice.row}`);
   if (current.open) parts.push("open");
+  for (const more of inAddress) parts.push(...[more()].filter(Boolean));
   const hash = `#${parts.join("&")}`;
   if (hash === location.hash) return;
   history[push ? "pushState" : "replaceState"](null, "", hash);
@@ -265,7 +266,7 @@ const ACTIONS = {
 };
 
 document.addEventListener("keydown", (event) => {
-  if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input, select") || help.open) return;
+  if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input, select, textarea") || help.open) return;
   if (event.key === "Enter" && !large.open && !event.target.closest("a, button")) {
     go(current.number, { open: true });
     event.preventDefault();

@@ -7,8 +7,10 @@ let found = [];
 let chosen = -1;
 
 // The lines of all functions as plain text, each with a quantity to go to.
-const sourceLines = [];
-{
+let sourceLines = [];
+
+function readSourceLines() {
+  sourceLines = [];
   const makers = new Map(); // "file:line" -> the first quantity made there
   quantities.forEach((q, i) => {
     const f = page.functions[steps[q.made[0]].function];
@@ -32,6 +34,9 @@ const sourceLines = [];
     });
   }
 }
+
+onData.push(readSourceLines);
+readSourceLines();
 
 function search(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);

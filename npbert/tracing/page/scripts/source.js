@@ -123,6 +123,7 @@ function lineElement(number, line, owner, text, kind) {
     });
   }
   const place = `${number}:${owner || line}`;
+  for (const each of onLine) each(element, page.functions[steps[number].function], line);
   if (!lineElements.has(place)) lineElements.set(place, []);
   lineElements.get(place).push(element);
   return element;
