@@ -168,13 +168,31 @@ def _with_bar(
 
 
 def bar(done: int, total: int, label: str, seconds: float) -> str:
-    """Return the line that says how far the work is: "texts  [#####     ]  50%  5/10  2 s"."""
+    """Return the line that says how far the work is, how fast it goes and what time is left.
+
+    "texts  [#####     ]  50%  5/10  2 s, 2.5/s, 2 s left"
+    """
     share = min(1.0, done / total) if total else 1.0
     filled = round(share * WIDTH)
     drawing = "#" * filled + " " * (WIDTH - filled)
-    left = f", {seconds * (1 - share) / share:.0f} s left" if 0 < share < 1 else ""
+    speed = f", {rate(done / seconds)}/s" if done and seconds else ""
+    left = f", {duration(seconds * (1 - share) / share)} left" if 0 < share < 1 else ""
     start = f"{label}  " if label else ""
-    return f"{start}[{drawing}] {share:4.0%}  {done}/{total}  {seconds:.0f} s{left}"
+    return f"{start}[{drawing}] {share:4.0%}  {done}/{total}  {duration(seconds)}{speed}{left}"
+
+
+def rate(number: float) -> str:
+    """Return a number with three digits, or with all that it has before the point."""
+    return f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the two largest units that it has: "40 s", "3 min 20 s", "2 h 5 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 1:
+        return f"{rest} s"
+    hours, of_hour = divmod(minutes, 60)
+    return f"{hours} h {of_hour} min" if hours else f"{minutes} min {rest} s"
 
 
 def _draw(line: str) -> None:

@@ -5,9 +5,8 @@
     tasks.py    from texts, given as arguments or by --input, to the results of a task
     choosing.py which backend that takes, by how much there is to do
     tables.py   results as aligned lines for a terminal
-    json_results.py            results as JSON, with the digits of float32
-    lines.py    answering.py   writing.py
-                --input: lines are read, answered some at a time, and written whole
+    answering.py   writing.py
+                --input: rows are read, answered some at a time, and written whole (npbert/corpus/)
     files.py    tokenize, convert, inspect, models and trace
     inspection.py  conversion.py    what the commands of these names do
     golden.py   golden make and golden check

@@ -6,7 +6,7 @@ from typing import Any
 
 from npbert.commands.exercises import add_exercises
 from npbert.commands.golden import add_golden
-from npbert.commands.parsing import Parser, add, file_path, path
+from npbert.commands.parsing import Parser, add, count, file_path, path
 
 
 def make_parser() -> Parser:
@@ -37,29 +37,54 @@ def make_parser() -> Parser:
     return parser
 
 
-def add_common(command: Parser, line: str) -> None:
-    """Add what all tasks take; `line` says what a line of --input holds."""
+def add_common(command: Parser, line: str, results: str, pair: str = "") -> None:
+    """Add what all tasks take.
+
+    line: what a line of --input holds. results: the columns of an --output that is a table. pair:
+    the name of the column of a second text.
+    """
     add_model(command, "--model", "DIR")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.add_argument(
-        "--input",
-        metavar="FILE",
-        type=file_path,
-        help=f"answer every line of a file (-: standard input) with a line of JSON, as they come; "
-        f"a line is {line}. Blank lines are skipped; a line that cannot be answered has an "
-        '"error" for a result, and the exit status is then 1',
+    corpus = command.add_argument_group(
+        "a corpus",
+        "The endings of the files' names say what they are: .txt, .jsonl, .csv or .parquet (extra\n"
+        "`data`). Of .txt, of standard input and of a name without ending every line is "
+        f"{line}.\nOf the others a column holds the text, and all columns are kept. A row that "
+        'cannot be\nanswered has an "error" for a result, and the exit status is then 1.\n'
+        f'Lines of JSON have the "result"; .csv and .parquet the columns {results},\nand error; '
+        ".txt the first of these alone. Blank lines are skipped.",
     )
-    command.add_argument(
+    corpus.add_argument(
+        "--input", metavar="FILE", type=file_path, help="answer every row (-: standard input)"
+    )
+    corpus.add_argument(
         "--output",
         metavar="FILE",
         type=file_path,
-        help="write the lines of JSON to a file, each whole (default: standard output)",
+        help="where the results go (default: standard output, as lines of JSON)",
     )
-    command.add_argument(
-        "--resume", action="store_true", help="go on where the --output of an earlier run ends"
+    first = {"text_pair": "text", "second": "first", "context": "question", "choices": "prompt"}
+    corpus.add_argument(
+        "--text-column", metavar="NAME", help=f"its column (default {first.get(pair, 'text')})"
     )
-    command.add_argument(
-        "--strict", action="store_true", help="stop at the first line that cannot be answered"
+    if pair:
+        corpus.add_argument(
+            "--pair-column", metavar="NAME", help=f"that of what goes with it (default {pair})"
+        )
+    corpus.add_argument(
+        "--workers",
+        type=count,
+        default=1,
+        metavar="N",
+        help="compute in so many processes, of one thread each, that share the model's weights "
+        "(default: in one, with a thread for each core)",
+    )
+    corpus.add_argument(
+        "--resume", action="store_true", help="go on where an earlier run to --output ended"
+    )
+    corpus.add_argument("--force", action="store_true", help="begin anew, whatever --output holds")
+    corpus.add_argument(
+        "--strict", action="store_true", help="stop at the first row that cannot be answered"
     )
 
 
@@ -95,7 +120,7 @@ def add_fill_mask(commands: Any) -> None:
     command.add_argument("--top-k", type=int, default=5, metavar="N", help="candidates (default 5)")
     command.add_argument("--targets", metavar="A,B", help="consider only these word pieces")
     add_truncation(command)
-    add_common(command, TEXT_LINE)
+    add_common(command, TEXT_LINE, "token_str, score, candidates (lists, an item for each mask)")
 
 
 def add_classify(commands: Any) -> None:
@@ -118,7 +143,8 @@ def add_classify(commands: Any) -> None:
         help="softmax, sigmoid or none (default: what the model was trained for)",
     )
     add_truncation(command)
-    add_common(command, f"{TEXT_LINE}; with --pairs {columns('text', 'text_pair')}")
+    line = f"{TEXT_LINE}; with --pairs {columns('text', 'text_pair')}"
+    add_common(command, line, "label, score, labels (a list)", pair="text_pair")
 
 
 def add_tokens(commands: Any) -> None:
@@ -147,7 +173,7 @@ def add_tokens(commands: Any) -> None:
         metavar="N",
         help="read a long text in windows that share N tokens (default: its beginning alone)",
     )
-    add_common(command, TEXT_LINE)
+    add_common(command, TEXT_LINE, "entities (a list)")
 
 
 def add_restore(commands: Any) -> None:
@@ -161,7 +187,7 @@ def add_restore(commands: Any) -> None:
         '  npbert restore "where did he go i asked but mary did not know"',
     )
     command.add_argument("text", metavar="TEXT", nargs="*", help="a text to mend")
-    add_common(command, TEXT_LINE)
+    add_common(command, TEXT_LINE, "restored")
 
 
 def add_answer(commands: Any) -> None:
@@ -196,7 +222,8 @@ def add_answer(commands: Any) -> None:
     command.add_argument(
         "--handle-impossible-answer", action="store_true", help='let "no answer" be an answer'
     )
-    add_common(command, columns("question", "context"))
+    results = "answer, score, start, end, answers (a list, with --top-k)"
+    add_common(command, columns("question", "context"), results, pair="context")
 
 
 def add_choose(commands: Any) -> None:
@@ -212,9 +239,8 @@ def add_choose(commands: Any) -> None:
     command.add_argument("prompt", metavar="PROMPT", nargs="?", help="what comes before")
     command.add_argument("choices", metavar="CHOICE", nargs="*", help="at least two texts")
     add_truncation(command)
-    add_common(
-        command, "prompt and choices with tabs between, or a JSON object with these two names"
-    )
+    line = "prompt and choices with tabs between, or a JSON object with these two names"
+    add_common(command, line, "choice, index, score, ranking (a list)", pair="choices")
 
 
 def add_next(commands: Any) -> None:
@@ -229,7 +255,7 @@ def add_next(commands: Any) -> None:
     command.add_argument("first", metavar="FIRST", nargs="?", help="a text")
     command.add_argument("second", metavar="SECOND", nargs="?", help="what may come after it")
     add_truncation(command)
-    add_common(command, columns("first", "second"))
+    add_common(command, columns("first", "second"), "label, score", pair="second")
 
 
 def add_embed(commands: Any) -> None:
@@ -250,7 +276,7 @@ def add_embed(commands: Any) -> None:
         help="mean (of all tokens, the default), first (token), or none (a vector for each)",
     )
     add_truncation(command)
-    add_common(command, TEXT_LINE)
+    add_common(command, TEXT_LINE, "embedding (a list of float)")
 
 
 def add_tokenize(commands: Any) -> None:

@@ -55,6 +55,13 @@ def file_path(text: str) -> str:
     return text
 
 
+def count(text: str) -> int:
+    """Take a number of something: 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return int(text)
+
+
 def add(
     commands: Any,
     name: str,

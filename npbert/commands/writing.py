@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from npbert.commands.json_results import ERROR_LINE
+from npbert.corpus.json_results import is_error_line
 
 STANDARD_OUTPUT = "standard output"
 
@@ -101,11 +101,12 @@ class Output:
 
 
 @contextmanager
-def open_output(path: str | None, resume: bool = False) -> Iterator[Output]:
+def open_output(path: str | None, resume: bool = False, force: bool = False) -> Iterator[Output]:
     """Give what writes lines to a file, or to standard output.
 
-    resume: go on where the file ends; nothing of it is changed before `cut_rest`. Otherwise a file
-    that is not empty is a ValueError: what it holds may have taken hours.
+    resume: go on where the file ends; nothing of it is changed before `cut_rest`. force: begin
+    anew, whatever it holds. Otherwise a file that is not empty is a ValueError: what it holds may
+    have taken hours. So is one that another process writes to in this way.
     """
     if path is None or path == "-":
         if resume:
@@ -120,17 +121,39 @@ def open_output(path: str | None, resume: bool = False) -> Iterator[Output]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     try:
         output = Output(descriptor, path)
+        _claim(descriptor, path)
+        if force and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.ftruncate(descriptor, 0)
         status = os.fstat(descriptor)
         if resume:
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError(f"{path} is no regular file: there is no end to resume at")
             output.earlier = _earlier(descriptor)
         elif stat.S_ISREG(status.st_mode) and status.st_size:
-            raise ValueError(f"{path} is not empty; --resume goes on where it ends")
+            raise ValueError(
+                f"{path} is not empty; --resume goes on where it ends, --force begins anew"
+            )
         with output.whole_lines():
             yield output
     finally:
         os.close(descriptor)
+
+
+def _claim(descriptor: int, path: str) -> None:
+    """Keep other runs from writing to a file, until it is closed; raise ValueError for the second.
+
+    The lock is one that processes which are started meanwhile do not share.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        raise ValueError(f"{path}: another run is writing to it") from None
+    except OSError:  # a file system without locks, a pipe
+        pass
 
 
 def _earlier(descriptor: int) -> Earlier:
@@ -140,7 +163,7 @@ def _earlier(descriptor: int) -> Earlier:
         for line in file:
             if line.endswith(b"\n"):
                 earlier.lines += 1
-                earlier.errors += line.startswith(ERROR_LINE)
+                earlier.errors += is_error_line(line)
                 earlier.last = line
             else:
                 earlier.rest = line

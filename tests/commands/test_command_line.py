@@ -11,7 +11,7 @@ import pytest
 from npbert import fill_mask
 from npbert.__main__ import main
 from npbert.checkpoints import safetensors
-from npbert.commands.json_results import shortest
+from npbert.corpus.json_results import shortest
 
 TEXT = "the [MASK] sat"
 

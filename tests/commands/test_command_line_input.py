@@ -14,7 +14,7 @@ from task_checkpoints import labelled, make_checkpoint
 import npbert
 from npbert.__main__ import main
 from npbert.checkpoints import safetensors
-from npbert.commands import lines
+from npbert.corpus import lines
 
 
 @pytest.fixture(scope="module")

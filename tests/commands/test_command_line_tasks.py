@@ -11,8 +11,8 @@ from task_checkpoints import ENTITIES, labelled, make_checkpoint
 import npbert
 from npbert.__main__ import main
 from npbert.commands import tables
-from npbert.commands.json_results import shortest
 from npbert.commands.options import make_parser
+from npbert.corpus.json_results import shortest
 from npbert.tasks.restoration import LABELS
 
 CONTEXT = "the cat sat on a mat in the garden. plants make sugar from light and water."

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from npbert import terminal as module
-from npbert.terminal import bar, progress
+from npbert.terminal import bar, duration, progress, rate
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
 
@@ -33,10 +33,21 @@ def stderr(monkeypatch):
 
 
 def test_the_bar():
-    assert bar(5, 10, "texts", 2.0) == f"texts  [{'#' * 15}{' ' * 15}]  50%  5/10  2 s, 2 s left"
+    assert (
+        bar(5, 10, "texts", 2.0)
+        == f"texts  [{'#' * 15}{' ' * 15}]  50%  5/10  2 s, 2.5/s, 2 s left"
+    )
     assert bar(0, 10, "", 0.2) == f"[{' ' * 30}]   0%  0/10  0 s"
     assert bar(0, 0, "", 0.0).startswith(f"[{'#' * 30}] 100%  0/0")
     assert "100%  12/10" in bar(12, 10, "", 1.0)
+    assert bar(30_000, 100_000, "", 15.0).endswith("30000/100000  15 s, 2,000/s, 35 s left")
+    assert bar(1, 100, "", 60.4).endswith("1/100  1 min 0 s, 0.0166/s, 1 h 39 min left")
+
+
+def test_times_and_rates():
+    times = {0.4: "0 s", 59.4: "59 s", 59.6: "1 min 0 s", 3600: "1 h 0 min", 360000: "100 h 0 min"}
+    assert {seconds: duration(seconds) for seconds in times} == times
+    assert [rate(x) for x in (0.1234, 12.34, 123.4, 1234.4)] == ["0.123", "12.3", "123", "1,234"]
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
@@ -49,7 +60,7 @@ def test_shown_on_request(stderr, is_terminal):
     lines = stream.getvalue().replace("\x1b[K", "").split("\r")[1:]
     assert passed == [0, 1, 2, 3]
     assert [line.split()[-3] for line in lines[:1]] == ["0/4"]
-    assert 2 <= len(lines) <= 4 and lines[-1].endswith(" 4/4  0 s\n")
+    assert 2 <= len(lines) <= 4 and lines[-1].endswith(" 4/4  0 s, 16.7/s\n")
     assert ("\x1b" in stream.getvalue()) == is_terminal
 
 

@@ -27,6 +27,7 @@ FLOORS = [
     ["tracing"],
     ["golden"],
     ["exercises"],  # those of the book
+    ["corpus"],  # files of texts through a task
     ["commands"],
     ["__main__"],
 ]
@@ -34,7 +35,16 @@ FLOOR_OF = {room: number for number, floor in enumerate(FLOORS) for room in floo
 
 READING_ROOM = {"bert", "convbert", "mobilebert", "squeezebert", "ops", "activations", "kernels"}
 # What one who reads the mathematics need not know of.
-MACHINERY = {"tokenizer", "checkpoints", "tasks", "tracing", "golden", "exercises", "commands"}
+MACHINERY = {
+    "tokenizer",
+    "checkpoints",
+    "tasks",
+    "tracing",
+    "golden",
+    "exercises",
+    "corpus",
+    "commands",
+}
 
 
 def module_of(path):

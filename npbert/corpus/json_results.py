@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
-ERROR_LINE = b'{"line": '  # how a line begins that says what was wrong, and no other line
+ERROR = b', "error": "'  # stands before what was wrong, at the end of a line that says so
 
 
-def line_of(entry: dict[str, Any], result: Any) -> str:
-    """Return the line of an entry and its result."""
-    return json.dumps(entry | {"result": result})
+def line_of(shown: dict[str, Any], result: str) -> str:
+    """Return the line of what was asked, with the result, which is JSON already."""
+    asked = json.dumps(shown)[:-1]
+    return f'{asked}{", " if shown else ""}"result": {result}}}'
 
 
 def error_line(number: int, text: str, error: str) -> str:
     """Return the line that stands in the place of a result where there is none."""
     return json.dumps({"line": number, "text": text, "error": error})
+
+
+def is_error_line(line: bytes) -> bool:
+    """Return whether a line says what was wrong: inside a text its quotes would be escaped."""
+    start = line.rfind(ERROR)
+    rest = line[start + len(ERROR) :]
+    return start >= 0 and re.fullmatch(rb'(?:[^"\\]|\\.)*"\}\n?', rest) is not None
 
 
 def shortest(value: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npbert.commands.json_results import ERROR_LINE, error_line, line_of, shortest
+from npbert.corpus.json_results import error_line, is_error_line, line_of, shortest
 
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
@@ -61,8 +61,20 @@ def test_what_json_cannot_say_is_refused(number):
             shortest(value)
 
 
-def test_lines_of_results_and_of_errors_differ_in_how_they_begin():
-    assert json.loads(line_of({"text": "a"}, [1])) == {"text": "a", "result": [1]}
-    assert not line_of({"text": "a"}, 1).encode().startswith(ERROR_LINE)
+def test_lines_of_results_and_of_errors_differ_in_how_they_end():
+    assert json.loads(line_of({"text": "a"}, "[1]")) == {"text": "a", "result": [1]}
+    assert json.loads(line_of({}, "[1]")) == {"result": [1]}
     assert json.loads(error_line(3, "é", "?")) == {"line": 3, "text": "é", "error": "?"}
-    assert error_line(3, "", "").encode().startswith(ERROR_LINE)
+    for message in ("", 'no "mask"', "a\\b\n"):
+        row = json.dumps({"error": "old", "n": 1} | {"why": 0, "error": message})
+        for line in (error_line(3, "", message), json.dumps({"n": 1, "error": message}), row):
+            assert is_error_line(f"{line}\n".encode()) == (line is not row)
+
+
+@given(st.text(), st.text())
+def test_no_text_looks_like_an_error(text, tricky):
+    for trick in (', "error": "', f', "error": "{tricky}"}}', text):
+        line = line_of({"text": text + trick}, json.dumps(tricky + trick))
+        assert not is_error_line(f"{line}\n".encode())
+        assert not is_error_line(line_of({"text": {"a": 1, "error": trick}}, "{}").encode())
+        assert is_error_line(json.dumps({"text": trick, "error": text + trick}).encode())

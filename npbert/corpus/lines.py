@@ -1,4 +1,4 @@
-"""`--input`: the lines of a file or a pipe, as they come, and what each of them asks.
+"""Text: the lines of a file or a pipe, as they come, and what each of them asks.
 
 A line ends at a line feed, and a carriage return before it belongs to the end. A byte order mark at
 the start of a file is none of its text. What is no UTF-8, or not what a command takes, is an error
@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
 from npbert.terminal import counted
@@ -23,12 +24,20 @@ Entry = dict[str, Any]
 
 
 class Line(NamedTuple):
-    """A line and what it asks, or what is wrong with it."""
+    """A row of a file and what it asks, or what is wrong with it."""
 
     number: int  # in the file, from 1
     text: str
     entry: Entry
     error: str = ""
+    row: Entry | None = None  # its columns, where it has any
+
+    @property
+    def shown(self) -> Entry:
+        """What stands beside the result in a line of JSON; a result of an earlier run does not."""
+        if self.row is None:
+            return self.entry
+        return {name: self.row[name] for name in self.row if name not in ("result", "error")}
 
 
 @contextmanager
@@ -45,6 +54,56 @@ def open_input(path: str) -> Iterator[BinaryIO]:
 
 def input_name(path: str) -> str:
     return "standard input" if path == "-" else path
+
+
+class TextLines:
+    """The lines of a file ("-": standard input), each of which is a row.
+
+    parse: makes an entry of a line. fields: the names of what an entry has.
+    """
+
+    unit = "line"
+
+    def __init__(self, path: str, parse: Callable[[str], Entry], fields: tuple[str, ...]) -> None:
+        self.path = path
+        self.name = input_name(path)
+        self.parse = parse
+        self.fields = fields
+
+    def check(self) -> None:
+        """Any line will do."""
+
+    def kinds(self) -> dict[str, Any]:
+        """Return the names and the kinds of the columns that a table of the rows has."""
+        return {name: ["string"] if name == "choices" else "string" for name in self.fields}
+
+    def rows(self, whole: bool = True) -> Iterator[list[Line | None]]:
+        """Yield lines, some at a time, without waiting for more; a blank one is None."""
+        with open_input(self.path) as file:
+            yield from batches(file, self.parse)
+
+    def asked(self, line: Line) -> Line:
+        """Return a line as it was asked: all of it."""
+        return line
+
+    def count(self) -> int:
+        """Return how many lines are not blank."""
+        with open_input(self.path) as file:
+            return sum(1 for line in file if line.strip())
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        """Yield lines that are not blank, so many at a time, each with the columns of its row."""
+        found = filter(None, chain.from_iterable(self.rows()))
+        yield from chunked((line._replace(row=line.entry) for line in found), size, self.fields[0])
+
+
+Chunk = tuple[list[Line], Any]  # rows, and a list of their columns, or a pyarrow.RecordBatch
+
+
+def chunked(found: Iterator[Line], size: int, column: str) -> Iterator[Chunk]:
+    """Yield so many rows at a time; what could not be read as one is text of that column."""
+    while chunk := [*islice(found, size)]:
+        yield chunk, [line.row or {column: line.text} for line in chunk]
 
 
 def batches(file: BinaryIO, parse: Callable[[str], Entry]) -> Iterator[list[Line | None]]:
