@@ -259,7 +259,7 @@ class CachingPipeline(Pipeline):
         They do where single spaces stand between the chunks, every character became one, and every
         word is known: as in most texts of a script with spaces. Otherwise the result is None.
         """
-        chunks = text.split()
+        chunks = made_fit_for_split(text).split()
         if self.finds_normalized or len(text) > LONGEST_CHUNK * len(chunks):
             return None
         if not (text.isascii() or self.is_even("".join(chunks))):

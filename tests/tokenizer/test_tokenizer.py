@@ -125,7 +125,7 @@ def test_greedy_longest_match():
 TEXTS = st.lists(AWKWARD | ANY, max_size=30).map("".join)
 # Mostly words that are known, with single spaces: such texts have a shorter way.
 WORDS = ["the", "Man,", "unaffable", "don't", "naïve", "e\u0301", "中", "\x00a", "\u302e", "Ωmega",
-         "[MASK]", "", "xyzzyxyzzy!", "##s"]  # fmt: skip
+         "[MASK]", "", "xyzzyxyzzy!", "##s", "the\x1fman", "un\x85s"]  # fmt: skip
 PLAIN_TEXTS = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
 
 
@@ -152,6 +152,7 @@ def test_fast_path_equals_definition(options):
     @given(TEXTS | PLAIN_TEXTS)
     @example("e\u0301\u302e\u1baax")
     @example("a\x1cb \x85c\x0bd")
+    @example("the\x1cman un\x0bman")
     @example("the man \x00[MASK] the  İ")
     def check(text):
         expected = defined(tokenizer, text)
