@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from npbert.commands.golden_tokenizer import add_check_tokenizer, add_make_tokenizer
 from npbert.commands.parsing import Parser, add, file_path, path
 from npbert.terminal import counted
 
@@ -24,7 +25,7 @@ def add_golden(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = command.add_subparsers(metavar="COMMAND", required=True)
-    for add_one in (add_make, add_check):
+    for add_one in (add_make, add_check, add_make_tokenizer, add_check_tokenizer):
         add_one(below)
 
 

@@ -1,0 +1,1 @@
+"""The tokenizer's golden kit: texts, what every stage makes of them, and the check of a port."""
