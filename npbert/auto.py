@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from npbert import bert, convbert, mobilebert, squeezebert
 from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.files import short
+from npbert.checkpoints.hub_files import CONFIG, MODEL
 from npbert.checkpoints.saving import reading
-from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.checkpoints.shipped import checkpoint_directory, hub_options
 from npbert.model import config as configs
 from npbert.model.base import PreTrainedModel
 
@@ -25,7 +26,7 @@ FAMILIES: dict[str, tuple[ModuleType, str]] = {
 
 def family_of(directory: str | Path) -> tuple[ModuleType, str]:
     """Return the file and the class prefix of a checkpoint's family, or say which are known."""
-    directory = checkpoint_directory(directory)
+    directory = checkpoint_directory(directory, (CONFIG,))
     values = read_json(directory, configs.FILE)
     model_type = str(values.get("model_type", "")).replace("_", "")  # some say conv_bert
     if model_type not in FAMILIES:
@@ -68,7 +69,7 @@ def class_for(directory: str | Path, head: str | None = None) -> type[PreTrained
 
 def architecture_of(directory: str | Path) -> str:
     """Return the class name that config.json gives first, "" for none."""
-    names = read_json(checkpoint_directory(directory), configs.FILE).get("architectures")
+    names = read_json(checkpoint_directory(directory, (CONFIG,)), configs.FILE).get("architectures")
     return str(names[0]) if isinstance(names, list) and names else ""
 
 
@@ -97,7 +98,7 @@ class AutoConfig:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> Any:
-        directory = checkpoint_directory(directory)
+        directory = checkpoint_directory(directory, (CONFIG,), **hub_options(options))
         with reading(directory):
             _, prefix = family_of(directory)
             chosen = getattr(configs, f"{prefix}Config")
@@ -111,8 +112,9 @@ class AutoModel:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> Any:
-        with reading(checkpoint_directory(directory)):
-            family = family_of(directory)
+        found = checkpoint_directory(directory, MODEL, **hub_options(options))
+        with reading(found):
+            family = family_of(found)
             chosen = cls.class_of(family)
             if chosen is None:
                 known = [known[1] for known in FAMILIES.values() if cls.class_of(known)]
@@ -120,7 +122,7 @@ class AutoModel:
                     f"{directory}: there is no {family[1]}{cls.suffix}; the families that have one "
                     f"are {', '.join(known)}"
                 )
-            return chosen.from_pretrained(directory, **options)
+            return chosen.from_pretrained(found, **options)
 
     @classmethod
     def class_of(cls, family: tuple[ModuleType, str]) -> Any:

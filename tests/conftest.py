@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import shutil
+import tempfile
 
 import pytest
 from hypothesis import settings
@@ -9,6 +11,13 @@ from hypothesis import settings
 # A slow machine is no failure, and the same commit draws the same examples.
 settings.register_profile("npbert", deadline=None, derandomize=True)
 settings.load_profile("npbert")
+
+# No test sees the network, nor what the user has fetched. The Hub's library reads these variables
+# when it is imported; nobody listens at port 9.
+HUB_HOME = tempfile.mkdtemp(prefix="npbert-tests-")
+for variable in [name for name in os.environ if name.startswith(("HF_", "HUGGINGFACE_"))]:
+    del os.environ[variable]
+os.environ |= {"HF_HOME": HUB_HOME, "HF_ENDPOINT": "http://127.0.0.1:9"}
 
 REFERENCE_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "h5py")
 
@@ -18,6 +27,22 @@ def pytest_configure(config):
     missing = [name for name in REFERENCE_LIBRARIES if importlib.util.find_spec(name) is None]
     if os.environ.get("NPBERT_REQUIRE_REFERENCE") and missing:
         raise pytest.UsageError(f"NPBERT_REQUIRE_REFERENCE is set, but missing: {missing}")
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(HUB_HOME, ignore_errors=True)
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A Hub on this machine, with an empty cache; skipped where nothing can be fetched."""
+    pytest.importorskip("huggingface_hub", reason="fetches with huggingface_hub (extra `hub`)")
+    from loopback_hub import LoopbackHub
+
+    with LoopbackHub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.address)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf-home"))
+        yield hub
 
 
 VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat on mat ##s . , ? a".split()

@@ -146,14 +146,7 @@ def read_shards(index: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, 
     for a path that leaves the index's directory, a tensor that is not in its shard, and a tensor
     that is in two.
     """
-    weight_map = read_json(index.parent, index.name).get("weight_map")
-    with naming(index):
-        if not isinstance(weight_map, dict):
-            raise ValueError(f"weight_map is {short.repr(weight_map)}, expected a JSON object")
-        for name, file in weight_map.items():
-            if not _stays_below(file):
-                what = f"tensor {short.repr(name)}: its shard is {short.repr(file)}"
-                raise ValueError(f"{what}, expected a file beside the index")
+    weight_map = _weight_map(index)
     names: dict[str, list[str]] = {}  # file -> the tensors that it should have
     for name, file in weight_map.items():
         names.setdefault(file, []).append(name)
@@ -175,7 +168,25 @@ def read_shards(index: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, 
     return tensors
 
 
-def _stays_below(file: Any) -> bool:
+def shard_names(index: Path) -> list[str]:
+    """Return the files that an index says the tensors are in; errors as those of `read_shards`."""
+    return sorted(set(_weight_map(index).values()))
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    weight_map = read_json(index.parent, index.name).get("weight_map")
+    with naming(index):
+        if not isinstance(weight_map, dict):
+            raise ValueError(f"weight_map is {short.repr(weight_map)}, expected a JSON object")
+        for name, file in weight_map.items():
+            if not stays_below(file):
+                what = f"tensor {short.repr(name)}: its shard is {short.repr(file)}"
+                raise ValueError(f"{what}, expected a file beside the index")
+    return weight_map
+
+
+def stays_below(file: Any) -> bool:
+    """Return whether a name in a file is a path that does not leave the file's folder."""
     # By the rules of Windows, where both slashes separate and drives exist: they forbid all that
     # POSIX would, and a checkpoint that is safe here must not be dangerous there.
     if not isinstance(file, str) or "\0" in file:

@@ -1,4 +1,4 @@
-"""Where a checkpoint is: a directory of the user's, or one that ships with npbert, by its name.
+"""Where a checkpoint is, by its name: a directory, one that ships with npbert, one of the Hub.
 
 npbert can be installed without the checkpoints that ship with it. The environment variable
 NPBERT_WEIGHTS then names a folder that holds them, such as weights/ of a clone.
@@ -7,8 +7,12 @@ NPBERT_WEIGHTS then names a folder that holds them, such as weights/ of a clone.
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from npbert.checkpoints.hub_cache import HUB_NAME, MAIN, hub_name
+from npbert.checkpoints.hub_files import WHOLE
 
 # In an installed wheel the checkpoints lie inside the package, in a clone beside it.
 PACKAGE = Path(__file__).parent.parent
@@ -18,9 +22,25 @@ VARIABLE = "NPBERT_WEIGHTS"
 # What to do where npbert was installed without the checkpoints.
 WITHOUT = f"and {VARIABLE} can name a folder that holds them, such as weights/ of a clone"
 
-# What a checkpoint needs at least, and how the Hugging Face Hub calls one.
-NEEDED = "config.json vocab.txt model.safetensors"
-HUB_NAME = re.compile(r"(?:\w[\w.-]*/)?(\w[\w.-]*)")
+
+class HubOptions(TypedDict, total=False):
+    """Which files are meant by a name on the Hub, and how they are had.
+
+    revision: a branch, a tag or a commit. cache_dir: where the cache is, by default where the
+    library has it. token: whom to be, True for who logged in, False for nobody. local_files_only:
+    take what is in the cache, and ask nobody.
+    """
+
+    revision: str | None
+    cache_dir: str | os.PathLike[str] | None
+    token: str | bool | None
+    local_files_only: bool
+
+
+def hub_options(options: dict[str, Any]) -> HubOptions:
+    """Take the options of the Hub out of others."""
+    names = HubOptions.__annotations__.keys() & options.keys()
+    return cast(HubOptions, {name: options.pop(name) for name in names})
 
 
 def shipped_checkpoints() -> dict[str, Path]:
@@ -43,27 +63,56 @@ def shipped_checkpoints() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def checkpoint_directory(name: str | Path) -> Path:
-    """Return the directory of a checkpoint; an existing one precedes a shipped name.
+def checkpoint_directory(
+    name: str | os.PathLike[str],
+    parts: Collection[str] = WHOLE,
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """Return the directory of a checkpoint: an existing one, a shipped one, or one of the Hub.
 
-    Raises FileNotFoundError that lists the shipped names where there is neither and says how to
-    fetch another checkpoint, ValueError for the path of a file and for an empty one.
+    name: a path, the name of a shipped checkpoint, or a repository on the Hub (`org/name`, `name`);
+    the first of these that is there is meant. parts: what of it is needed, of hub_files.py; no more
+    is fetched. The other arguments are those of HubOptions.
+    Raises FileNotFoundError where there is none of them, with the shipped names where one of those
+    may be meant; ValueError for the path of a file, for an empty one, and for a revision of what is
+    not on the Hub; and what `hub_directory` raises.
     """
     if name == "":  # Path("") is the current directory
         raise ValueError("the path of the checkpoint is empty")
-    directory = Path(name)
-    if directory.is_dir():
-        return directory
-    shipped = shipped_checkpoints()
-    if str(name) in shipped:
-        return shipped[str(name)]
+    directory, shipped = Path(name), shipped_checkpoints()
+    here = directory if directory.is_dir() else shipped.get(str(name))
+    if here is not None:
+        if revision not in (None, MAIN):
+            kind = "a directory" if here is directory else "a checkpoint that ships with npbert"
+            raise ValueError(f"{name} is {kind}, which has no revision {revision!r}")
+        return here
     if directory.exists():
         raise ValueError(f"{name} is a file, expected the directory of a checkpoint")
     known = ", ".join(shipped) or f"none found: npbert is installed without them, {WITHOUT}"
-    where = HUB_NAME.fullmatch(str(name))
-    fetch = f", as `hf download {name} {NEEDED} --local-dir {where[1]}` does" if where else ""
-    raise FileNotFoundError(
-        f"no directory {name}, and no shipped checkpoint of that name ({known}). npbert fetches "
-        f"nothing: put {NEEDED.replace(' ', ', ')} of a checkpoint into a directory{fetch}, and "
-        "give its path"
-    )
+    absent = f"no directory {name}, and no shipped checkpoint of that name ({known}"
+    if not isinstance(name, str) or not HUB_NAME.fullmatch(name):
+        raise FileNotFoundError(f"{absent})")
+    from npbert.checkpoints.hub import hub_directory
+
+    try:
+        return hub_directory(name, parts, revision, cache_dir, token, local_files_only)
+    except OSError as error:
+        if "/" in name or error.errno is not None:
+            raise
+        meant = "; did you mean {}?".format(*close) if (close := _close(name, shipped)) else ""
+        raise type(error)(f"{absent}{meant}); {error}") from None
+
+
+def checkpoint_name(directory: Path) -> str:
+    """Return what to call the checkpoint in a directory: its name on the Hub, or the folder's."""
+    return hub_name(directory) or directory.resolve().name
+
+
+def _close(name: str, known: Iterable[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, known, n=1)

@@ -8,6 +8,7 @@ from typing import Any
 
 from npbert.commands.golden_tokenizer import add_check_tokenizer, add_make_tokenizer
 from npbert.commands.parsing import Parser, add, file_path, path
+from npbert.commands.places import add_model, find_model
 from npbert.terminal import counted
 
 NOT_RIGHT = 1  # the exit status of a check in which a tensor leaves its tolerance
@@ -40,9 +41,7 @@ def add_make(commands: Any) -> None:
         '  python -m pip install "npbert[reference]"',
         "  npbert golden make bert-tiny my-kit --cases short,padded_end",
     )
-    command.add_argument(
-        "model", metavar="MODEL", type=path, help="a checkpoint: directory or shipped name"
-    )
+    add_model(command, "model", "MODEL")
     command.add_argument(
         "out", metavar="OUT", type=path, help="the directory to write; an older kit is replaced"
     )
@@ -65,6 +64,7 @@ def add_make(commands: Any) -> None:
 def make(arguments: argparse.Namespace) -> None:
     from npbert.golden import make_kit
 
+    find_model(arguments)
     cases = None if arguments.cases is None else arguments.cases.split(",")
     kit = make_kit(arguments.model, arguments.out, cases, arguments.inputs)
     size = sum(file.stat().st_size for file in kit.directory.iterdir())

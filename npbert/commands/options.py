@@ -7,6 +7,7 @@ from typing import Any
 from npbert.commands.exercises import add_exercises
 from npbert.commands.golden import add_golden
 from npbert.commands.parsing import Parser, add, count, file_path, path
+from npbert.commands.places import add_cache, add_model
 
 
 def make_parser() -> Parser:
@@ -85,12 +86,6 @@ def add_common(command: Parser, line: str, results: str, pair: str = "") -> None
     corpus.add_argument("--force", action="store_true", help="begin anew, whatever --output holds")
     corpus.add_argument(
         "--strict", action="store_true", help="stop at the first row that cannot be answered"
-    )
-
-
-def add_model(command: Parser, name: str, metavar: str) -> None:
-    command.add_argument(
-        name, metavar=metavar, type=path, help="a checkpoint: directory or shipped name"
     )
 
 
@@ -330,10 +325,15 @@ def add_models(commands: Any) -> None:
         commands,
         "models",
         "files.models",
-        "list the checkpoints that ship with npbert",
-        "List the checkpoints that ship with npbert, and the commands that each is good for.",
-        "  npbert models",
+        "list the checkpoints that ship with npbert, or are in the cache of the Hub",
+        "List the checkpoints that ship with npbert, and the commands that each is good for; or\n"
+        "those of the four families that are in the cache of the Hugging Face Hub.",
+        "  npbert models\n  npbert models --cached",
     )
+    command.add_argument(
+        "--cached", action="store_true", help="list those in the cache of the Hub instead"
+    )
+    add_cache(command)
     command.add_argument("--json", action="store_true", help="print JSON")
 
 

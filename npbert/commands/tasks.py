@@ -13,6 +13,7 @@ from typing import Any
 
 from npbert.commands import tables
 from npbert.commands.choosing import choose_backend
+from npbert.commands.places import find_model
 from npbert.commands.writing import note
 from npbert.corpus import lines
 from npbert.corpus.jobs import GAP, OPTIONAL, Entry, Job
@@ -66,7 +67,7 @@ def run(
 
 
 def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
-    """See to it that there is either --input or texts."""
+    """See to it that there is either --input or texts, and a directory for a name on the Hub."""
     if arguments.input is None and any(text is None or text == [] for text in texts):
         arguments.parser.error(f"the following arguments are required: {missing}")
     if arguments.input is not None and any(texts):
@@ -83,6 +84,7 @@ def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
         from npbert.corpus.workers import set_one_thread
 
         set_one_thread()
+    find_model(arguments)
 
 
 def texts_given(arguments: argparse.Namespace) -> list[Entry]:

@@ -23,6 +23,7 @@ import npbert
 from npbert.checkpoints import safetensors
 from npbert.checkpoints.directory import modern_names
 from npbert.checkpoints.files import naming
+from npbert.checkpoints.hub_cache import hub_name
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.golden import cases as case_files
 from npbert.golden.cases import CaseInputs
@@ -146,7 +147,7 @@ def make_kit(
 def about_of(model: Any) -> str:
     if isinstance(model, PreTrainedModel):
         return "as it was given"
-    return f"from the checkpoint {Path(model).name}"
+    return f"from the checkpoint {hub_name(model) or Path(model).name}"
 
 
 def load(source: str | Path) -> PreTrainedModel:

@@ -22,8 +22,9 @@ from npbert.checkpoints.directory import (
     write_weights,
 )
 from npbert.checkpoints.files import short, shown, warn
+from npbert.checkpoints.hub_files import MODEL
 from npbert.checkpoints.saving import reading, saving
-from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.checkpoints.shipped import checkpoint_directory, hub_options
 from npbert.compiled import backend
 from npbert.compiled.texts import Keep
 from npbert.model import params, together
@@ -144,17 +145,19 @@ class PreTrainedModel:
         seed: int = 0,
         **options: Any,
     ) -> Model:
-        """Load a checkpoint directory, or a checkpoint that ships with npbert, by its name.
+        """Load a checkpoint: a directory, or a shipped one or one of the Hub by its name.
 
         A head that the checkpoint lacks as a whole is initialised from `seed`, with one warning
         that names its tensors. Another warning names tensors that no head of the family uses.
-        `options` are those of the config (num_labels=3), which override config.json, and those of
-        the class (add_pooling_layer=False).
+        `options` are those of the config (num_labels=3), which override config.json, those of
+        the class (add_pooling_layer=False), and those of the Hub (revision, cache_dir, token,
+        local_files_only).
         Raises FileNotFoundError for a missing directory or file, ValueError for a damaged file, and
-        one ValueError for all tensors that are missing or have another shape than the config asks.
+        one ValueError for all tensors that are missing or have another shape than the config asks;
+        for a name on the Hub what `hub_directory` raises.
         """
         dtype = float_dtype(dtype)
-        directory = checkpoint_directory(directory)
+        directory = checkpoint_directory(directory, MODEL, **hub_options(options))
         of_config = options.keys() & cls.config_class.option_names()
         changes = {name: options.pop(name) for name in of_config}
         config, tensors, differing = cls._read(directory, changes)

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 from npbert.activations import ACTIVATIONS
 from npbert.checkpoints.directory import read_json, write_json
 from npbert.checkpoints.files import short
+from npbert.checkpoints.hub_files import CONFIG
 from npbert.checkpoints.saving import saving
-from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.checkpoints.shipped import checkpoint_directory, hub_options
 
 FILE = "config.json"
 # What a config.json of a few bytes can ask for; far above what any model has.
@@ -192,13 +193,14 @@ class PreTrainedConfig:
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, **options: Any) -> PreTrainedConfig:
-        """Read config.json from a checkpoint directory, or from a checkpoint that npbert ships.
+        """Read config.json of a checkpoint: a directory, a shipped one, or one of the Hub.
 
-        `options` override what is written there; another num_labels discards the label names.
+        `options` override what is written there; another num_labels discards the label names. Among
+        them may be those of the Hub (revision, cache_dir, token, local_files_only).
         Raises FileNotFoundError where it is missing, ValueError where it is not JSON, belongs to
         another family, or describes a model that cannot be, TypeError for an unknown option.
         """
-        directory = checkpoint_directory(directory)
+        directory = checkpoint_directory(directory, (CONFIG,), **hub_options(options))
         values = read_json(directory, FILE)
         found = values.get("model_type", cls.model_type)
         if str(found).replace("_", "") != cls.model_type:  # some say conv_bert

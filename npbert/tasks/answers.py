@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npbert.ops import softmax
-from npbert.tasks.loading import QUESTION_ANSWERING, Model, load
+from npbert.tasks.loading import QUESTION_ANSWERING, HubOptions, Model, load
 from npbert.tasks.rows import (
     ENTRIES,
     Row,
@@ -21,6 +21,9 @@ from npbert.tasks.rows import (
 from npbert.tasks.windows import windows
 from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Answer = dict[str, Any]
 
@@ -41,11 +44,12 @@ def question_answering(
     tokenizer: BertTokenizer | None = None,
     *,
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Find the answer to a question in a text, with its place there.
 
     question, context: a text each; or lists of one length; or several questions and one context.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model; None
         means convbert-tiny-answer, whose questions are sentences with a [MASK] for the answer.
     top_k: how many answers at most, best first.
     max_answer_len: in word pieces.
@@ -57,6 +61,7 @@ def question_answering(
     align_to_words: let an answer begin and end where words do.
     tokenizer: for a model that was not loaded from a directory.
     progress: show a bar; None: after a second, where standard error is a terminal.
+    hub: of a checkpoint on the Hub its revision, cache_dir, token and local_files_only.
 
     Returns the best answer, {"score": probability, "start" and "end": in the context, in
     characters, "answer": the text between}; with top_k above 1 a list of answers; for lists, a list
@@ -71,7 +76,7 @@ def question_answering(
     Raises ValueError for a text that is empty, a question that leaves no room for the context, for
     an option out of range, and for a model without a trained head.
     """
-    model, tokenizer = load(QUESTION_ANSWERING, model, tokenizer)
+    model, tokenizer = load(QUESTION_ANSWERING, model, tokenizer, hub)
     check_count("top_k", top_k)
     check_count("max_answer_len", max_answer_len)
     longest = longest_row(model, tokenizer)

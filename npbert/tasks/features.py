@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npbert.model.base import PreTrainedModel
 from npbert.model.together import Encoded
-from npbert.tasks.loading import FEATURE_EXTRACTION, Model, load
+from npbert.tasks.loading import FEATURE_EXTRACTION, HubOptions, Model, load
 from npbert.tasks.rows import encode, run, text_name, texts_of
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 POOLINGS = ("none", "first", "mean")
 
@@ -24,15 +27,16 @@ def feature_extraction(
     truncation: bool = False,
     max_length: int | None = None,
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Return the hidden states of the last layer for a text, or one vector for all of it.
 
     text: a string, or a list of them.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model of any
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model of any
         class, whose encoder is used; None means convbert-tiny.
     pooling: "none", a vector for each token; "first", that of the first token, [CLS]; "mean", the
         mean over all tokens, [CLS] and [SEP] included.
-    tokenizer, truncation, max_length, progress: as of `text_classification`.
+    tokenizer, truncation, max_length, progress, hub: as of `text_classification`.
 
     Returns NumPy arrays, where the pipeline of transformers gives nested lists of the same numbers:
     [1, T, D] for a text and a list of such arrays for a list; pooled, [D] for a text and [N, D] for
@@ -41,7 +45,7 @@ def feature_extraction(
     As in transformers a text may be empty: it has the vectors of [CLS] and [SEP]. Raises ValueError
     for a text that is longer than the model can take, and for an unknown pooling.
     """
-    model, tokenizer = load(FEATURE_EXTRACTION, model, tokenizer)
+    model, tokenizer = load(FEATURE_EXTRACTION, model, tokenizer, hub)
     if pooling not in POOLINGS:
         raise ValueError(f"pooling is {pooling!r}, expected one of {', '.join(POOLINGS)}")
     is_list = isinstance(text, (list, tuple))

@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from npbert import auto
+from npbert.checkpoints.hub_cache import hub_name
 from npbert.checkpoints.saving import reading
-from npbert.checkpoints.shipped import WITHOUT, checkpoint_directory, shipped_checkpoints
+from npbert.checkpoints.shipped import (
+    WITHOUT,
+    HubOptions,
+    checkpoint_directory,
+    shipped_checkpoints,
+)
 from npbert.model.base import PreTrainedModel
 from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer, BertTokenizer
@@ -107,14 +113,20 @@ TASKS = (
 
 
 def load(
-    task: Task, model: Model, tokenizer: BertTokenizer | None
+    task: Task,
+    model: Model,
+    tokenizer: BertTokenizer | None,
+    hub: HubOptions | None = None,
 ) -> tuple[PreTrainedModel, BertTokenizer]:
     """Return a model that can do the task, and its tokenizer.
 
     Raises FileNotFoundError where there is no such checkpoint, ValueError for a task that none
     ships for, for a model of another class, for a head that is untrained (naming its tensors), for
-    a loaded model without tokenizer.
+    a loaded model without tokenizer; TypeError for what is no option of the Hub.
     """
+    hub = {} if hub is None else hub
+    for name in hub.keys() - HubOptions.__annotations__.keys():
+        raise TypeError(f"{task.name}() got an unexpected keyword argument {name!r}")
     if model is None:
         model = task.default
         if model not in shipped_checkpoints():
@@ -123,13 +135,15 @@ def load(
                 f"give another model (--model), by name or directory; {WITHOUT}"
             )
     if not isinstance(model, PreTrainedModel):
-        directory = checkpoint_directory(model)
+        directory = checkpoint_directory(model, **hub)
         with reading(directory):  # both are of one save
             model, own_tokenizer = _load(task, directory.resolve())
         tokenizer = own_tokenizer if tokenizer is None else tokenizer
         if unfit := _misfit(model, tokenizer):
             warnings.warn(f"{directory}: {unfit}", stacklevel=3)
         return model, tokenizer
+    if hub:
+        raise ValueError(f"{', '.join(hub)} go with the name of a checkpoint, a model was given")
     given = type(model).__name__
     if not given.endswith(task.heads):
         wanted = " or ".join(f"a ...{head}" for head in task.heads)
@@ -196,4 +210,6 @@ def _check_trained(task: Task, model: PreTrainedModel, source: Any) -> None:
         name for name in model.newly_initialized if not any(part in name for part in task.unused)
     ]
     if missing:
+        if isinstance(source, Path):
+            source = hub_name(source) or source
         raise ValueError(f"{source} has no trained {task.what}; missing: {', '.join(missing)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from npbert.model.base import PreTrainedModel
 from npbert.model.heads import PreTraining
 from npbert.model.together import Encoded
 from npbert.ops import softmax
-from npbert.tasks.loading import FILL_MASK, Model, load
+from npbert.tasks.loading import FILL_MASK, HubOptions, Model, load
 from npbert.tasks.rows import (
     best_first,
     check_count,
@@ -23,6 +23,9 @@ from npbert.tasks.rows import (
     texts_of,
 )
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Candidate = dict[str, Any]
 
@@ -36,11 +39,12 @@ def fill_mask(
     *,
     truncation: bool = False,
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Return the word pieces that best fill the [MASK] in a text, with their probabilities.
 
     text: with one [MASK] or more; or a list of such texts.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model; None
         means convbert-tiny. A directory is loaded once per process and kept.
     top_k: how many candidates, from 1 to the size of the vocabulary. A row of the model without a
         token is none, however probable.
@@ -51,6 +55,7 @@ def fill_mask(
     tokenizer: for a model that was not loaded from a directory.
     truncation: cut a text that is longer than the model can take, instead of refusing it.
     progress: show a bar; None: after a second, where standard error is a terminal.
+    hub: of a checkpoint on the Hub its revision, cache_dir, token and local_files_only.
 
     Returns the candidates, best first: {"score": probability, "token": id, "token_str": piece,
     "sequence": the text with the piece in it}. For a text with several masks, a list of candidates
@@ -61,7 +66,7 @@ def fill_mask(
     for top_k beyond the vocabulary, for targets of which none is left or one has an id beyond the
     model, and for a model without a trained masked-LM head.
     """
-    model, tokenizer = load(FILL_MASK, model, tokenizer)
+    model, tokenizer = load(FILL_MASK, model, tokenizer, hub)
     check_count("top_k", top_k, 1, model.config.vocab_size, ", the vocabulary's size")
     if targets is None:
         candidates = _ids_with_a_token(model, tokenizer)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from npbert.tasks.loading import RESTORE, Model, load
+from npbert.tasks.loading import RESTORE, HubOptions, Model, load
 from npbert.tasks.restoration import LABELS, bare, find_words, mend
 from npbert.tasks.rows import (
     ENTRIES,
@@ -21,6 +21,9 @@ from npbert.tasks.rows import (
 from npbert.tasks.windows import covering_windows, margin
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 
 def restore(
     text: str | list[str],
@@ -28,15 +31,17 @@ def restore(
     tokenizer: BertTokenizer | None = None,
     *,
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Put capitals and punctuation back into a text, and return the mended text.
 
     text: of any length, or a list of texts. Capitals and punctuation that are there already stay,
         though the model does not look at them; so do white space, quotation marks and the like.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model, whose
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model, whose
         labels are those of npbert.tasks.restoration; None means squeezebert-tiny-restore.
     tokenizer: for a model that was not loaded from a directory.
     progress: show a bar; None: after a second, where standard error is a terminal.
+    hub: of a checkpoint on the Hub its revision, cache_dir, token and local_files_only.
 
     A text that is longer than the model can take is read in windows that overlap by half, and every
     word is labelled where it stands farthest from the edge of a window.
@@ -44,7 +49,7 @@ def restore(
     An empty text comes back as it is. Raises ValueError for what is no text, and for a model that
     is none for this task.
     """
-    model, tokenizer = load(RESTORE, model, tokenizer)
+    model, tokenizer = load(RESTORE, model, tokenizer, hub)
     names = label_names(model)
     unknown = [name for name in names.values() if name not in LABELS]
     if unknown:

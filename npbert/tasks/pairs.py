@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npbert.model.heads import PreTraining
 from npbert.ops import softmax
-from npbert.tasks.loading import MULTIPLE_CHOICE, NEXT_SENTENCE, Model, load
+from npbert.tasks.loading import MULTIPLE_CHOICE, NEXT_SENTENCE, HubOptions, Model, load
 from npbert.tasks.rows import best_first, check_text, encode, run, text_name, texts_of
 from npbert.terminal import counted
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 NEXT_LABELS = ("IsNext", "NotNext")  # Devlin et al. 2019, section 3.1: classes 0 and 1
 
@@ -24,14 +27,15 @@ def next_sentence(
     *,
     truncation: bool | str = False,
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Say whether the second text follows the first one, with probabilities.
 
     first, second: a text each; or a list each, of one length.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model; None
         means bert-tiny. A checkpoint of BERT or MobileBERT with both heads of pre-training
         will do, too.
-    tokenizer, truncation, progress: as of `text_classification`.
+    tokenizer, truncation, progress, hub: as of `text_classification`.
 
     Returns both labels, best first: {"label": "IsNext" or "NotNext", "score": probability}; for
     lists, a list of such lists.
@@ -39,7 +43,7 @@ def next_sentence(
     Raises ValueError for a text that is empty, for a pair that is longer than the model can take,
     for lists of two lengths, and for a model without a trained head.
     """
-    model, tokenizer = load(NEXT_SENTENCE, model, tokenizer)
+    model, tokenizer = load(NEXT_SENTENCE, model, tokenizer, hub)
     firsts, seconds = texts_of(first, "first text"), texts_of(second, "second text")
     is_list = isinstance(first, (list, tuple))
     if is_list != isinstance(second, (list, tuple)) or len(firsts) != len(seconds):
@@ -69,14 +73,15 @@ def multiple_choice(
     *,
     truncation: bool | str = False,
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Say which of several texts goes best with a prompt, with probabilities.
 
     prompt: a text; or a list of them.
     choices: at least two texts; for a list of prompts, a list of such lists.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model; None
         means mobilebert-tiny-choice, which says what comes next.
-    tokenizer, truncation, progress: as of `text_classification`.
+    tokenizer, truncation, progress, hub: as of `text_classification`.
 
     Returns the choices, best first: {"score": probability, "index": place among the choices,
     "choice": text}; for a list of prompts, a list of such lists.
@@ -87,7 +92,7 @@ def multiple_choice(
     Raises ValueError for a text that is empty, for a prompt and choice that are longer than the
     model can take, for fewer than two choices, and for a model without a trained head.
     """
-    model, tokenizer = load(MULTIPLE_CHOICE, model, tokenizer)
+    model, tokenizer = load(MULTIPLE_CHOICE, model, tokenizer, hub)
     prompts = texts_of(prompt, "prompt")
     is_list = isinstance(prompt, (list, tuple))
     lists: Any = choices if is_list else [choices]

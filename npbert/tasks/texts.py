@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npbert.ops import softmax
-from npbert.tasks.loading import TEXT_CLASSIFICATION, Model, load
+from npbert.tasks.loading import TEXT_CLASSIFICATION, HubOptions, Model, load
 from npbert.tasks.rows import (
     best_first,
     check_count,
@@ -18,6 +18,9 @@ from npbert.tasks.rows import (
     text_name,
 )
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 NOT_GIVEN: Any = ""  # as in the pipeline, where top_k=None means all labels
 
@@ -38,12 +41,13 @@ def text_classification(
     truncation: bool | str = False,
     max_length: int | None = None,
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Return the label of a text, with its score.
 
     text: a string; a pair, as {"text": ..., "text_pair": ...} or as a tuple of two strings; or a
         list of any of these.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model; None
         means convbert-tiny-disturbed, which tells disturbed sentences from original ones.
     top_k: how many labels, best first; None for all. Left out, the best one alone.
     function_to_apply: what makes scores of the logits, "sigmoid", "softmax" or "none". None leaves
@@ -53,6 +57,7 @@ def text_classification(
     truncation: cut a text that is longer than the model can take (True; of a pair "only_first" or
         "only_second"), instead of refusing it; max_length: in tokens, if not what the model takes.
     progress: show a bar; None: after a second, where standard error is a terminal.
+    hub: of a checkpoint on the Hub its revision, cache_dir, token and local_files_only.
 
     A label is {"label": name, "score": number}. As in transformers the result for one string is a
     list, of the best label or of top_k; for one pair without top_k it is the label itself; for a
@@ -62,7 +67,7 @@ def text_classification(
     a text that is longer than the model can take, for an option out of range, and for a model
     without a trained head.
     """
-    model, tokenizer = load(TEXT_CLASSIFICATION, model, tokenizer)
+    model, tokenizer = load(TEXT_CLASSIFICATION, model, tokenizer, hub)
     only_best = isinstance(top_k, str) and top_k == NOT_GIVEN
     if top_k is not None and not only_best:
         check_count("top_k", top_k)

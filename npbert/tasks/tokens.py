@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
 from npbert.tasks.grouping import STRATEGIES, group, group_name
-from npbert.tasks.loading import TOKEN_CLASSIFICATION, Model, load
+from npbert.tasks.loading import TOKEN_CLASSIFICATION, HubOptions, Model, load
 from npbert.tasks.rows import (
     Row,
     check_count,
@@ -24,6 +24,9 @@ from npbert.tasks.rows import (
 )
 from npbert.tasks.windows import windows
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Entity = dict[str, Any]
 
@@ -39,12 +42,13 @@ def token_classification(
     is_split_into_words: bool = False,
     delimiter: str = " ",
     progress: bool | None = None,
+    **hub: Unpack[HubOptions],
 ) -> Any:
     """Label every token of a text, with the probability of the label.
 
     text: a string, or a list of strings. With is_split_into_words a list of words stands for each
         string; places then count in the words joined by the delimiter.
-    model: a directory, the name of a checkpoint that ships with npbert, or a loaded model; None
+    model: a directory, the name of a checkpoint (shipped or of the Hub), or a loaded model; None
         means squeezebert-tiny-restore, which labels how a word is written and what follows it.
     aggregation_strategy: "none", every token by itself; "simple", neighbours of one label together,
         where "B-" begins a new entity; "first", "average" and "max" do the same with whole words,
@@ -54,6 +58,7 @@ def token_classification(
         instead of reading its beginning alone; needs an aggregation_strategy.
     tokenizer: for a model that was not loaded from a directory.
     progress: show a bar; None: after a second, where standard error is a terminal.
+    hub: of a checkpoint on the Hub its revision, cache_dir, token and local_files_only.
 
     Returns a list of entities: {"entity": label, "score": probability, "index": place of the token
     in its row, "word": token, "start" and "end": in the text, in characters}; aggregated ones have
@@ -64,7 +69,7 @@ def token_classification(
     text without a word has no entities. Raises ValueError for an option out of range, for labels to
     be left out that the model does not have, and for a model without a trained head.
     """
-    model, tokenizer = load(TOKEN_CLASSIFICATION, model, tokenizer)
+    model, tokenizer = load(TOKEN_CLASSIFICATION, model, tokenizer, hub)
     strategy = str(aggregation_strategy).lower()
     if strategy not in STRATEGIES:
         raise ValueError(

@@ -289,16 +289,20 @@ class PreTrainedTokenizer(Vocabulary):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any
     ) -> Any:
-        """Read a tokenizer from a directory, or from a shipped checkpoint by its name.
+        """Read a tokenizer from a directory, a shipped checkpoint or one of the Hub, by its name.
 
         The files are those that files.py describes, vocab.txt or tokenizer.json at least; `options`
-        are arguments of the constructor and override the files. No vocabulary at all is a
+        are arguments of the constructor and override the files, and those of the Hub (revision,
+        cache_dir, token, local_files_only). No vocabulary at all is a
         FileNotFoundError; a damaged file, or another tokenizer than BERT's, is a ValueError.
         """
         # Imported here: a tokenizer made from a vocabulary does without it.
-        from npbert.checkpoints.shipped import checkpoint_directory
+        from npbert.checkpoints.hub_files import TOKENIZER
+        from npbert.checkpoints.shipped import checkpoint_directory, hub_options
 
-        directory = os.fspath(checkpoint_directory(os.fspath(pretrained_model_name_or_path)))
+        name = pretrained_model_name_or_path
+        found = checkpoint_directory(name, (TOKENIZER,), **hub_options(options))
+        directory = os.fspath(found)
         with reading(directory):
             arguments = read_arguments(directory, SETTINGS, options, cls._obeys_normalizer)
             with naming(directory):

@@ -168,13 +168,16 @@ class AutoTokenizer:
     def from_pretrained(cls, directory: str | os.PathLike[str], **options: Any) -> BertTokenizer:
         """Return a ConvBertTokenizer if tokenizer_config.json names one, else a BertTokenizer.
 
-        directory   a directory, or the name of a shipped checkpoint
-        options     arguments of the constructor, which override the files
+        directory   a directory, or the name of a shipped checkpoint or of one of the Hub
+        options     arguments of the constructor, which override the files; and those of the Hub
+                    (revision, cache_dir, token, local_files_only)
         """
         # Imported here: a tokenizer made from a vocabulary does without it.
-        from npbert.checkpoints.shipped import checkpoint_directory
+        from npbert.checkpoints.hub_files import TOKENIZER
+        from npbert.checkpoints.shipped import checkpoint_directory, hub_options
 
-        path = os.fspath(checkpoint_directory(os.fspath(directory)))
+        found = checkpoint_directory(directory, (TOKENIZER,), **hub_options(options))
+        path = os.fspath(found)
         with reading(path):
             name = read_json_if_there(path, "tokenizer_config.json").get("tokenizer_class")
             convbert = name in ("ConvBertTokenizer", "ConvBertTokenizerFast")

@@ -9,7 +9,7 @@ import pytest
 from documents import DOCUMENTS, GUIDE, README, ROOT, examples_of, text_of
 
 from npbert.checkpoints.directory import READERS
-from npbert.checkpoints.shipped import NEEDED
+from npbert.checkpoints.hub_files import TOKENIZER_CONFIG, VOCABULARIES
 
 EXAMPLES = [
     pytest.param(example, id=f"{path.stem}-{number}")
@@ -100,9 +100,9 @@ def test_what_opens_and_builds_the_book_is_installed_with_it():
         assert f"{command} " in text and f'"{package}>=' in extra
 
 
-def test_the_guide_and_the_error_say_which_files_a_checkpoint_needs():
+def test_the_guide_says_which_files_a_checkpoint_needs():
     section = text_of(ROOT / "tutorials" / "guide" / "own_checkpoint.md")
-    for name in (*NEEDED.split(), *READERS, "tokenizer.json", "tokenizer_config.json"):
+    for name in ("config.json", *VOCABULARIES, *READERS, TOKENIZER_CONFIG):
         name = ".index.json" if name.endswith(".index.json") else name
         assert f"`{name}`" in section or name == "weights.npz"  # no file of the Hub's
     assert "hf download " in section and "--local-dir " in section

@@ -203,25 +203,6 @@ def test_no_texts_have_no_results(checkpoint):
     assert fill_mask([], checkpoint) == []
 
 
-@pytest.mark.parametrize(
-    "name, folder",
-    [("bert-base-uncased", "bert-base-uncased"), ("google/mobilebert.2", "mobilebert.2")],
-)
-def test_an_unknown_model_lists_what_ships_and_how_to_fetch_another(name, folder):
-    files = "config.json vocab.txt model.safetensors"
-    command = f"`hf download {name} {files} --local-dir {folder}`"
-    with pytest.raises(FileNotFoundError, match=f"{name}.*convbert-tiny") as error:
-        fill_mask("a [MASK]", name)
-    assert command in str(error.value)
-
-
-@pytest.mark.parametrize("name", ["./nowhere", "a/b/c", "/nowhere", "a b", "a;b", "-x"])
-def test_what_can_be_no_name_is_not_said_to_be_fetched(name):
-    with pytest.raises(FileNotFoundError, match=r"convbert-tiny.*put config\.json, vocab") as error:
-        fill_mask("a [MASK]", name)
-    assert "hf download" not in str(error.value)
-
-
 def test_an_empty_path_is_not_the_current_directory(checkpoint, monkeypatch):
     monkeypatch.chdir(checkpoint)
     with pytest.raises(ValueError, match="the path of the checkpoint is empty"):

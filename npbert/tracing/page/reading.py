@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from npbert.auto import class_for
-from npbert.checkpoints.shipped import checkpoint_directory
+from npbert.checkpoints.hub_cache import hub_name
+from npbert.checkpoints.shipped import checkpoint_directory, checkpoint_name
 from npbert.model.base import PreTrainedModel
 from npbert.model.heads import MultipleChoice
 from npbert.tasks.rows import Row, encode, texts_of
@@ -39,7 +40,7 @@ def read(
 ) -> Reading:
     """Load a checkpoint and turn texts into its inputs.
 
-    name: a directory, or the name of a checkpoint that ships.
+    name: a directory, or the name of a checkpoint (shipped or of the Hub).
     texts: one, or two for a pair; for a multiple-choice head a prompt and its choices.
     head: "Model", "ForMaskedLM", ...; by default what the checkpoint was saved as.
     truncation: cut a text that is longer than the model can take, instead of refusing it.
@@ -56,7 +57,9 @@ def read(
         model = chosen.from_pretrained(directory)
     if model.newly_initialized:
         missing = ", ".join(model.newly_initialized)
-        raise ValueError(f"{name} has no trained {chosen.__name__}; missing: {missing}")
+        raise ValueError(
+            f"{hub_name(name) or name} has no trained {chosen.__name__}; missing: {missing}"
+        )
     rows = rows_of(texts_of(texts), model, tokenizer, truncation)
     padded = tokenizer.pad(rows, return_tensors="np")
     inputs = {key: padded[key] for key in rows[0]}
@@ -64,7 +67,7 @@ def read(
         inputs = {key: array[None] for key, array in inputs.items()}
     ids = padded["input_ids"].tolist()
     tokens = [tokenizer.convert_ids_to_tokens(row) for row in ids]
-    return Reading(directory.resolve().name, model, tokenizer, list(texts), inputs, tokens)
+    return Reading(checkpoint_name(directory), model, tokenizer, list(texts), inputs, tokens)
 
 
 def rows_of(

@@ -1,0 +1,68 @@
+"""Where the checkpoint of a command is: a directory, a shipped one, or one of the Hub."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection
+from typing import Any
+
+from npbert.commands.parsing import Parser, path
+
+# The options of HubOptions, by their names among the arguments of a command.
+OPTIONS = ("revision", "cache_dir", "token", "local_files_only")
+
+
+def add_model(command: Parser, name: str, metavar: str) -> None:
+    """Add the argument that names a checkpoint, and what is to be said of one on the Hub."""
+    command.add_argument(
+        name,
+        metavar=metavar,
+        type=path,
+        help="a checkpoint: a directory, a shipped name, or a name on the Hugging Face Hub "
+        "(org/name), which is fetched where it is not in the cache",
+    )
+    hub = command.add_argument_group("of a checkpoint on the Hub")
+    hub.add_argument(
+        "--revision", metavar="NAME", help="a branch, a tag or a commit (default: main)"
+    )
+    add_cache(hub)
+    hub.add_argument(
+        "--token", help="a token, for what is private or gated (default: HF_TOKEN, or a login)"
+    )
+    hub.add_argument(
+        "--local-files-only", action="store_true", help="take what is in the cache, ask nobody"
+    )
+
+
+def add_cache(command: Any) -> None:
+    command.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        type=path,
+        help="the cache of the Hub (default: HF_HUB_CACHE, or below HF_HOME)",
+    )
+
+
+def find_model(
+    arguments: argparse.Namespace, name: str = "model", parts: Collection[str] | None = None
+) -> None:
+    """Let the argument that names a checkpoint of the Hub be the directory that it is in.
+
+    What is named otherwise stays as it is. parts: what of it is needed, by default all. Raises what
+    `checkpoint_directory` raises.
+    """
+    from npbert.checkpoints.hub_cache import hub_name
+    from npbert.checkpoints.hub_files import WHOLE
+    from npbert.checkpoints.shipped import HubOptions, checkpoint_directory
+
+    options = HubOptions(**{option: getattr(arguments, option) for option in OPTIONS})  # type: ignore[typeddict-item]
+    given = getattr(arguments, name)
+    if given is None:
+        for option, value in options.items():
+            if value:
+                flag = option.replace("_", "-")
+                arguments.parser.error(f"--{flag} needs --model")
+        return
+    directory = checkpoint_directory(given, parts or WHOLE, **options)
+    if hub_name(directory):
+        setattr(arguments, name, str(directory))
