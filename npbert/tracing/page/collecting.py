@@ -12,12 +12,23 @@ from npbert.model import params
 from npbert.model.base import PreTrainedModel
 from npbert.ops import softmax
 from npbert.tracing.annotations import annotate, legend
+from npbert.tracing.axes import Letters
+from npbert.tracing.page.answers import answers_of
 from npbert.tracing.page.listing import Listing, Step, list_pass
 from npbert.tracing.page.marking import function_source
 from npbert.tracing.page.reading import Reading
-from npbert.tracing.page.values import most_for, packed, shortened, statistics, steps_for
+from npbert.tracing.page.values import (
+    Wanted,
+    most_for,
+    packed,
+    places_for,
+    shortened,
+    statistics,
+    steps_for,
+)
 
 BUDGET = 2_000_000  # values of all quantities together: about 5 MB
+MOST_KEPT = 64  # tokens of a row that are kept of texts too long to keep all
 TOP = 10  # word pieces that are named for each position
 
 # The sections of a page: the part before the layers, each layer, the part after them.
@@ -50,6 +61,7 @@ def describe(listing: Listing, reading: Reading) -> dict[str, Any]:
         "mask": reading.tokenizer.mask_token,
         "padding": reading.tokenizer.pad_token,
         "labels": labels_of(model),
+        "answers": answers_of(reading, listing.trace.output.hidden_states),
         "legend": legend(model),
         "sections": section_list(listing.steps, sections, quantities),
         "functions": functions,
@@ -147,11 +159,15 @@ def quantities_of(listing: Listing, reading: Reading, sections: list[str]) -> li
     """Return every quantity in computing order, with its statistics and its values."""
     recorded = listing.trace
     numbers = {name: i for i, name in enumerate(recorded.names())}
-    most = most_for([quantity.shape for quantity in recorded], BUDGET)
+    described = annotate(recorded, reading.model)
+    places = places_of_interest(reading)
+    wanted = [wanted_of(words.axes, places) for words in described]
+    shapes = [quantity.shape for quantity in recorded]
+    most = most_for(list(zip(shapes, wanted)), BUDGET)
     found = []
-    for quantity, words in zip(recorded, annotate(recorded, reading.model), strict=True):
+    for quantity, words, entries in zip(recorded, described, wanted, strict=True):
         step, line = listing.made[quantity.name]
-        kept = steps_for(quantity.shape, most)
+        kept, steps = places_for(quantity.shape, most, entries), steps_for(quantity.shape, most)
         entry: dict[str, Any] = {
             "name": quantity.name,
             "aliases": quantity.aliases,
@@ -167,12 +183,29 @@ def quantities_of(listing: Listing, reading: Reading, sections: list[str]) -> li
             **statistics(quantity.value),
             **packed(quantity.value, kept),
         }
-        if max(kept, default=1) > 1:
-            entry["steps"] = list(kept)
+        if max(steps, default=1) > 1:
+            entry["steps"] = list(steps)
+            entry["kept"] = [
+                places.tolist() if axis in entries and step > 1 else None
+                for axis, (places, step) in enumerate(zip(kept, steps))
+            ]
         if words.axes == ("B", "T", "V"):
             entry["top"] = best_pieces(quantity.value, reading, is_output(quantity.value, listing))
         found.append(entry)
     return found
+
+
+def places_of_interest(reading: Reading) -> list[list[int]]:
+    """Return for each row the tokens that a page always keeps: [MASK] and the special ones."""
+    special = {*reading.tokenizer.all_special_tokens} - {reading.tokenizer.pad_token}
+    return [[t for t, token in enumerate(row) if token in special][:MOST_KEPT]
+            for row in reading.tokens]  # fmt: skip
+
+
+def wanted_of(axes: Letters | None, places: list[list[int]]) -> Wanted:
+    """Return the entries of a quantity's axes that belong to the tokens of interest."""
+    every = sorted({t for row in places for t in row})
+    return {axis: every for axis, letter in enumerate(axes or ()) if letter == "T"}
 
 
 def is_output(value: np.ndarray, listing: Listing) -> bool:

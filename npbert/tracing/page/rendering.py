@@ -12,7 +12,7 @@ from typing import Any
 HERE = Path(__file__).parent
 
 # In this order: what runs on loading uses only what stands before it.
-SCRIPTS = "data colours heatmaps edges source cards large search navigation".split()
+SCRIPTS = "data colours heatmaps edges source cards answers large search navigation".split()
 STYLES = "page source cards large".split()
 
 # What a page may do: nothing but what stands in it.

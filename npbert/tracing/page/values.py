@@ -9,6 +9,9 @@ import numpy as np
 
 from npbert.tracing.quantities import counted
 
+Places = tuple[np.ndarray, ...]  # of each axis the entries that are kept, in order
+Wanted = dict[int, list[int]]  # axis -> entries that are kept in any case
+
 LARGEST = 32768.0  # of the numbers that are written; float16 ends at 65504
 WIDEST = 512  # entries of an axis that are kept, where it has more than twice as many
 OUTLIERS = 99.5  # percentile at which the colours end, where the largest value is far above it
@@ -45,13 +48,14 @@ def shortened(number: float) -> float:
     return float(f"{number:.7g}")
 
 
-def packed(value: np.ndarray, steps: tuple[int, ...]) -> dict[str, Any]:
-    """Return every `steps`-th entry of each axis as text.
+def packed(value: np.ndarray, places: Places) -> dict[str, Any]:
+    """Return the entries at these places of each axis as text.
 
     Integers are int32. Other numbers are divided by `scale`, so that the largest is about LARGEST,
     and are float16; NaN stands for a masked entry.
     """
-    kept = value[tuple(slice(None, None, step) for step in steps)]
+    is_whole = all(len(kept) == n for kept, n in zip(places, value.shape))
+    kept = value if is_whole else value[np.ix_(*places)]
     if kept.dtype.kind in "iub":
         return {"data": as_text(kept.astype("<i4")), "scale": 0}
     numbers = kept.astype(np.float64)
@@ -80,12 +84,25 @@ def steps_for(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
     return tuple(steps)
 
 
-def most_for(shapes: list[tuple[int, ...]], budget: int) -> int:
-    """Return how many values each array may keep, so that all together stay within a budget."""
+def places_for(shape: tuple[int, ...], most: int, wanted: Wanted) -> Places:
+    """Return for each axis the entries to keep: every n-th, and those that are wanted anyway."""
+    return tuple(
+        np.arange(length)
+        if step == 1
+        else np.union1d(np.arange(0, length, step), np.array(wanted.get(axis, ()), np.int64))
+        for axis, (length, step) in enumerate(zip(shape, steps_for(shape, most)))
+    )
+
+
+def most_for(arrays: list[tuple[tuple[int, ...], Wanted]], budget: int) -> int:
+    """Return how many values each array may keep, so that all together stay within a budget.
+
+    arrays: the shape of each, and the entries of its axes that are wanted anyway.
+    """
     most = budget
     while most > 64:
-        sizes = [np.prod([-(-n // step) for n, step in zip(shape, steps_for(shape, most))])
-                 for shape in shapes]  # fmt: skip
+        sizes = [np.prod([len(kept) for kept in places_for(shape, most, wanted)])
+                 for shape, wanted in arrays]  # fmt: skip
         if sum(sizes) <= budget:
             break
         most = int(most * 0.7)

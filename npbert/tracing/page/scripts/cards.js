@@ -18,6 +18,7 @@ function renderValues(section) {
   valuesPane.replaceChildren(
     el("div", { class: "pane-head" }, el("h2", {}, sectionTitle(section.key)),
       el("p", { class: "way" }, `${count} ${count === 1 ? "quantity" : "quantities"}, in computing order`)),
+    ...[followedElement()].filter(Boolean),
     list,
   );
 }
@@ -37,7 +38,7 @@ function cardOf(number) {
     type: "button", class: "thumb", "aria-label": `${q.name}: open the heatmap large`,
     onclick: () => go(number, { open: true }),
   }, smallMap(number, "thumb"),
-  el("span", { class: "below" }, el("span", { class: "mini" }, shown(q.signed ? -q.limit : 0, 2), rampElement(q), shown(q.limit, 2)), whereElement(q))),
+  el("span", { class: "below" }, el("span", { class: "mini" }, shown(q.signed ? -q.limit : 0, 2), rampElement(q), shown(q.limit, 2)), whereElement(q), rowElement(q))),
   el("div", { class: "said" },
     q.equation ? el("p", { class: "equation" }, q.equation) : null,
     statisticsElement(q),
@@ -52,7 +53,7 @@ function whereElement(q) {
   const parts = restAxes(q).filter((axis) => q.shape[axis] > 1);
   const element = el("span", { class: "where" });
   element.fill = () => {
-    element.textContent = parts.map((axis) => `${axisName(q, axis)} ${placeOn(q, axis) * (q.steps ? q.steps[axis] : 1)}`).join(", ");
+    element.textContent = parts.map((axis) => `${axisName(q, axis)} ${numberOfPlace(q, axis, placeOn(q, axis))}`).join(", ");
   };
   element.fill();
   return element;
@@ -65,8 +66,9 @@ function axisName(q, axis) {
 
 function statisticsElement(q) {
   const facts = [["mean", q.mean], ["spread", q.std], ["min", q.min], ["max", q.max]];
+  const isNumbers = !/^(u?int|bool)/.test(q.dtype); // the mean of ids says nothing
   return el("dl", { class: "facts" },
-    facts.map(([name, value]) => el("div", {}, el("dt", { title: name === "spread" ? "standard deviation" : null }, name), el("dd", {}, shown(value)))),
+    facts.filter(([name]) => isNumbers || name === "min" || name === "max").map(([name, value]) => el("div", {}, el("dt", { title: name === "spread" ? "standard deviation" : null }, name), el("dd", {}, shown(value)))),
     q.masked ? el("div", {}, el("dt", {}, "masked"), el("dd", {}, String(q.masked))) : null,
     el("div", {}, el("dt", {}, "type"), el("dd", {}, q.dtype)));
 }
@@ -121,7 +123,7 @@ function topElement(q) {
   });
   return el("div", { class: "top-frame" }, table,
     el("p", { class: "note" }, `The ${q.top[row][0].length} best of ${q.shape[2].toLocaleString("en")} word pieces at each position. `
-      + (q.steps ? `The heatmap shows every ${ordinal(q.steps[2])} of them.` : "")));
+      + (q.steps && q.steps[2] > 1 ? `The heatmap shows every ${ordinal(q.steps[2])} of them.` : "")));
 }
 
 const percent = (share) => `${(100 * share).toFixed(share >= 0.1 ? 0 : 1)}%`;

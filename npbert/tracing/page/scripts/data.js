@@ -80,9 +80,23 @@ for (let bits = 0; bits < 65536; bits++) {
   halves[bits] = bits & 32768 ? -size : size;
 }
 
-// How many entries of each axis the page holds: all, or every n-th.
+// How many entries of each axis the page holds: all, or every n-th; of tokens [MASK] and the special
+// ones, too, which are then listed in `kept`.
 function keptShape(q) {
-  return q.steps ? q.shape.map((length, axis) => Math.ceil(length / q.steps[axis])) : q.shape;
+  if (!q.steps) return q.shape;
+  return q.shape.map((length, axis) => (q.kept[axis] ? q.kept[axis].length : Math.ceil(length / q.steps[axis])));
+}
+
+// The number of place i among the entries that are held, and the place of a number, or -1.
+function numberOfPlace(q, axis, i) {
+  if (!q.steps) return i;
+  return q.kept[axis] ? q.kept[axis][i] : i * q.steps[axis];
+}
+
+function placeOfNumber(q, axis, number) {
+  if (!q.steps) return number;
+  if (q.kept[axis]) return q.kept[axis].indexOf(number);
+  return number % q.steps[axis] ? -1 : number / q.steps[axis];
 }
 
 function valuesOf(q) {

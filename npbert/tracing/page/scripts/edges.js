@@ -6,7 +6,7 @@ const font = (size) => `${size}px ui-sans-serif, system-ui, sans-serif`;
 function edgeLabel(q, axis, i) {
   if (axis < 0) return "";
   const letter = letterOf(q, axis);
-  const number = q.steps ? i * q.steps[axis] : i;
+  const number = numberOfPlace(q, axis, i);
   const rows = page.tokens;
   if (letter === ALL_TOKENS) {
     const T = rows[0].length;

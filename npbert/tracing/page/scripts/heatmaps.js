@@ -1,6 +1,7 @@
 // A quantity as a matrix of two of its axes, and that matrix as a picture.
 
-const choice = { head: 0, row: 0 }; // the head and the sentence that all quantities show
+// The head and the sentence that all quantities show, and the token that is followed, or null.
+const choice = { head: 0, row: 0, token: null };
 const places = new Map(); // "quantity:axis" -> place along an axis that only this quantity has
 const turned = new Map(); // quantity -> [axis of the rows, axis of the columns], where chosen
 
@@ -95,7 +96,20 @@ function paint(canvas, q, width, height, at) {
   context.imageSmoothingEnabled = canvas.width < matrix.columns || canvas.height < matrix.rows;
   context.imageSmoothingQuality = "high";
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  markFollowed(context, q, matrix);
   return matrix;
+}
+
+// A frame around the row, or else the column, of the followed token.
+function markFollowed(context, q, matrix) {
+  const { width, height } = context.canvas;
+  const [row, column] = [followedPlace(q, matrix.rowAxis), followedPlace(q, matrix.columnAxis)];
+  if (row < 0 && column < 0) return;
+  context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--mark");
+  context.lineWidth = Math.min(2, height / 6);
+  const cell = row < 0 ? width / matrix.columns : height / matrix.rows;
+  if (row < 0) context.strokeRect(column * cell, 0, cell, height);
+  else context.strokeRect(0, row * cell, width, cell);
 }
 
 // ---- small ones, drawn when they come into view ---------------------------------------------

@@ -56,7 +56,7 @@ function description(q) {
 function cutNote(q) {
   const parts = q.steps.map((step, axis) => [step, axis]).filter(([step]) => step > 1)
     .map(([step, axis]) => `every ${ordinal(step)} of ${q.shape[axis].toLocaleString("en")} along ${letterOf(q, axis) || `axis ${axis}`}`);
-  return `Shown is ${parts.join(", ")}; the statistics are those of all values.`;
+  return `Shown is ${parts.join(", ")}; the statistics are those of all values.${q.kept.some(Boolean) ? ` ${page.mask} and special tokens are always shown.` : ""}`;
 }
 
 // Steppers for the axes that are not shown, and a choice of those that are.
@@ -64,7 +64,7 @@ function choices(q) {
   const found = [];
   for (const axis of restAxes(q)) {
     const length = keptShape(q)[axis];
-    if (length > 1) found.push(stepper(axisName(q, axis), placeOn(q, axis), length, (place) => { setPlace(q, axis, place); changedChoice(); }, q.steps ? q.steps[axis] : 1));
+    if (length > 1) found.push(stepper(axisName(q, axis), placeOn(q, axis), length, (place) => { setPlace(q, axis, place); changedChoice(); }, numberOfPlace(q, axis, placeOn(q, axis))));
   }
   const long = q.shape.map((_, axis) => axis).filter((axis) => q.shape[axis] > 1);
   if (long.length > 1) {
@@ -80,11 +80,11 @@ function choices(q) {
   return found;
 }
 
-function stepper(title, place, length, set, factor = 1) {
+function stepper(title, place, length, set, number) {
   const to = (next) => () => set((next + length) % length);
   return el("span", { class: "stepper", role: "group", "aria-label": title },
     el("button", { type: "button", "aria-label": `${title} before`, onclick: to(place - 1) }, "‹"),
-    el("span", { class: "value" }, `${title} `, el("b", {}, String(place * factor)), el("small", {}, ` of ${length}`)),
+    el("span", { class: "value" }, `${title} `, el("b", {}, String(number)), el("small", {}, ` of ${length}`)),
     el("button", { type: "button", "aria-label": `next ${title}`, onclick: to(place + 1) }, "›"));
 }
 
@@ -247,7 +247,7 @@ function showCell() {
   const value = matrix.at(row, column);
   const parts = [[matrix.rowAxis, row], [matrix.columnAxis, column]].filter(([axis]) => axis >= 0)
     .map(([axis, place]) => {
-      const number = q.steps ? place * q.steps[axis] : place;
+      const number = numberOfPlace(q, axis, place);
       const label = edgeLabel(q, axis, place);
       return el("span", {}, `${letterOf(q, axis) || `axis ${axis}`} ${number}`, hasWords(q, axis) ? el("b", { class: "word" }, label) : null);
     });

@@ -110,6 +110,7 @@ function writeHash(push) {
   const parts = [encodeURIComponent(quantities[current.number].name)];
   if (choice.head) parts.push(`head=${choice.head}`);
   if (choice.row) parts.push(`row=${choice.row}`);
+  if (choice.token !== null) parts.push(`token=${choice.token}`);
   if (current.open) parts.push("open");
   for (const more of inAddress) parts.push(...[more()].filter(Boolean));
   const hash = `#${parts.join("&")}`;
@@ -123,14 +124,19 @@ function readHash() {
   try {
     number = numberOf.get(decodeURIComponent(name)) ?? number;
   } catch (error) { /* not a name that this page wrote */ }
+  const before = choice.token;
   for (const part of parts) {
     const [key, value] = part.split("=");
-    if (key === "head" || key === "row") choice[key] = Math.max(0, parseInt(value, 10) || 0);
+    if (["head", "row", "token"].includes(key)) choice[key] = Math.max(0, parseInt(value, 10) || 0);
   }
   current.number = number;
   current.open = parts.includes("open");
   arrive(parts.includes("source") ? quantities[number].made
     : parts.includes("returned") && quantities[number].returned);
+  if (choice.token !== before) {
+    renderTokens();
+    show();
+  }
   writeHash(false);
 }
 
@@ -166,22 +172,28 @@ function renderBars() {
 
 function picker(title, key, count) {
   const now = Math.min(choice[key], count - 1);
-  const set = (value) => { choice[key] = value; if (key === "row") renderTokens(); changedChoice(); if (key === "row") show(); };
+  const set = (value) => { choice[key] = value; changedChoice(); if (key === "row") { renderTokens(); show(); } };
   return el("span", { class: "picker", role: "group", "aria-label": title }, el("span", { class: "label" }, title),
     Array.from({ length: count }, (_, i) => el("button", {
       type: "button", "aria-pressed": String(i === now), "aria-label": `${title} ${i}`, onclick: () => set(i),
     }, String(i))));
 }
 
-// The text, with the model's best word piece at each mask.
+// The text, with the model's best word piece at each mask, or the label of each token; below it what
+// the model says of the whole.
 function renderTokens() {
+  renderAnswer();
   const row = Math.min(choice.row, page.tokens.length - 1);
   const scored = quantities.find((q) => q.top && q.top[0][0][0].length > 2);
   document.getElementById("tokens").replaceChildren(...page.tokens[row].map((token, i) => {
     const kind = token === page.mask ? " mask" : /^\[.*\]$/.test(token) ? " special" : "";
     const best = scored && token === page.mask ? scored.top[row][i][0] : null;
-    return el("span", { class: `token${kind}` }, el("span", { class: "piece" }, token),
-      best ? el("a", { class: "guess", href: `#${encodeURIComponent(scored.name)}`, title: "The model's best word piece here" }, `${best[0]} ${percent(best[2])}`)
+    const label = labelOfToken(row, i);
+    return el("span", { class: `token${kind}` }, el("button", {
+      type: "button", class: "piece", "aria-pressed": String(i === choice.token), title: "Follow this token through all layers",
+      onclick: () => followToken(i),
+    }, token),
+      label ? el("small", { class: "guess" }, `${label[0]} ${percent(label[1])}`) : best ? el("a", { class: "guess", href: `#${encodeURIComponent(scored.name)}`, title: "The model's best word piece here" }, `${best[0]} ${percent(best[2])}`)
         : el("small", {}, String(i)));
   }));
 }
