@@ -63,10 +63,20 @@ def recorded(checkpoint):
     return npbert.trace(reading.model, **reading.inputs)
 
 
+def places_of(q):
+    """Return for each axis the entries that a page holds."""
+    steps = q.get("steps", [1] * len(q["shape"]))
+    kept = q.get("kept", [None] * len(q["shape"]))
+    return [
+        range(0, length, step) if places is None else places
+        for length, step, places in zip(q["shape"], steps, kept)
+    ]
+
+
 def unpacked(q):
     """Return the values that a page holds of a quantity, as its script reads them."""
     raw = base64.b64decode(q["data"])
-    shape = [-(-n // step) for n, step in zip(q["shape"], q.get("steps", [1] * len(q["shape"])))]
+    shape = [len(places) for places in places_of(q)]
     if q["scale"] == 0:
         return np.frombuffer(raw, "<i4").reshape(shape)
     return np.frombuffer(raw, "<f2").astype(np.float64).reshape(shape) * q["scale"]
@@ -184,9 +194,23 @@ def test_what_is_too_much_is_cut_and_keeps_its_statistics(data, checkpoint, monk
     assert any("steps" in q for q in cut["quantities"])
     for q, whole in zip(cut["quantities"], data["quantities"], strict=True):
         assert (q["mean"], q["min"], q["shape"]) == (whole["mean"], whole["min"], whole["shape"])
-        steps = q.get("steps", [1] * len(q["shape"]))
-        kept = unpacked(whole)[tuple(slice(None, None, step) for step in steps)]
+        kept = unpacked(whole)[np.ix_(*places_of(q))]
         np.testing.assert_allclose(unpacked(q), kept, rtol=1e-3, atol=1e-6)
+
+
+def test_of_a_long_text_the_mask_and_special_tokens_are_kept(checkpoint, monkeypatch):
+    monkeypatch.setattr(collecting, "BUDGET", 2500)
+    data = collect(read(checkpoint, [TEXT]))
+    special = [t for t, token in enumerate(data["tokens"][0]) if token[0] == "["]
+    assert len(special) == 3
+    cut = [
+        places
+        for q in data["quantities"]
+        for letter, places, step in zip(q["axes"], places_of(q), q.get("steps", ()))
+        if letter == "T" and step > 1
+    ]
+    assert cut and all({*special} <= {*places} for places in cut)
+    assert any(len(places) < len(data["tokens"][0]) for places in cut)
 
 
 SMALL = dict(
@@ -358,7 +382,7 @@ def test_marked_lines_are_the_source(file):
     ids=str,
 )
 def test_packed_values(value):
-    q = {"shape": value.shape, **values.packed(value, (1,) * value.ndim)}
+    q = {"shape": value.shape, **values.packed(value, tuple(map(np.arange, value.shape)))}
     largest = np.abs(value).max(initial=0)
     np.testing.assert_allclose(unpacked(q), value, rtol=1e-3, atol=1e-8 * largest)
     json.dumps(values.statistics(value), allow_nan=False)
@@ -370,7 +394,8 @@ def test_masked_places_do_not_count():
     found = values.statistics(value)
     assert (found["mean"], found["std"], found["max"], found["masked"]) == (2, 1, 3, 4)
     assert not found["signed"] and found["limit"] == 3
-    assert np.isnan(unpacked({"shape": (2, 3), **values.packed(value, (1, 1))})).sum() == 4
+    packed = values.packed(value, (np.arange(2), np.arange(3)))
+    assert np.isnan(unpacked({"shape": (2, 3), **packed})).sum() == 4
     nothing = values.statistics(np.full((2, 2), lowest))
     assert nothing["mean"] is None and nothing["masked"] == 4
 

@@ -51,8 +51,10 @@ def answers_of(reading: Reading, states: tuple[np.ndarray, ...]) -> list[dict[st
         return [masks_alone(reading, states)]
     if isinstance(model, PreTraining):
         pieces, follows = zip(*logits)
-        return [answer("pieces", "word pieces", [best_pieces(each, reading) for each in pieces]),
-                answer("classes", "the second text", [next_words(each) for each in follows])]  # fmt: skip
+        return [
+            answer("pieces", "word pieces", [best_pieces(each, reading) for each in pieces]),
+            answer("classes", "the second text", [next_words(each) for each in follows]),
+        ]
     if isinstance(model, MaskedLM):
         return [answer("pieces", "word pieces", [best_pieces(each, reading) for each in logits])]
     if isinstance(model, NextSentencePrediction):

@@ -73,6 +73,7 @@ class Listing:
 def list_pass(model: PreTrainedModel, **inputs: Any) -> Listing:
     """Run a model on these inputs and record its steps. Errors are those of the call."""
     recorder = Lister(model)
+    inputs = inputs | {"output_hidden_states": True}  # for what the head says of each
     recorded = listen(recorder, model, **inputs)
     names, shapes = {}, {}
     for number, array in recorder.arrays.items():
