@@ -15,13 +15,15 @@ const behind = element => {
 };
 const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(v => (v /= 255) <= 0.03928 ?
   v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * x + 0.7152 * y + 0.0722 * z; };
+const opacity = element => element ? getComputedStyle(element).opacity * opacity(element.parentElement) : 1;
+const faded = ([r, g, b, a], by) => [r, g, b, a * by];
 const wrong = [];
 for (const element of document.querySelectorAll("body *")) {
   const own = [...element.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join("");
   const style = getComputedStyle(element);
   const box = element.getBoundingClientRect();
-  if (!own || !box.width || style.visibility !== "visible" || element.closest("svg, [hidden]")) continue;
-  const back = behind(element), front = over(colour(style.color), back);
+  if (!own || !box.width || style.visibility !== "visible" || element.closest("svg, [hidden], :disabled, dialog:not([open]), script")) continue;
+  const back = behind(element), front = over(faded(colour(style.color), opacity(element)), back);
   const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
   const size = parseFloat(style.fontSize), bold = parseInt(style.fontWeight) >= 700;
   const least = size >= 24 || (size >= 18.66 && bold) ? 3 : 4.5;

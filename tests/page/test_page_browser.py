@@ -317,7 +317,7 @@ function light(rgb) {
 const poor = [];
 for (const element of document.querySelectorAll("body *")) {
   const text = [...element.childNodes].some(n => n.nodeType === 3 && n.data.trim());
-  if (!text || !element.checkVisibility() || element.closest(".idle, .doc .at, :disabled, canvas, script, option")) continue;
+  if (!text || !element.checkVisibility() || element.closest(":disabled, canvas, script, option")) continue;
   const grounds = [];
   for (let e = element; e; e = e.parentElement) grounds.unshift(getComputedStyle(e).backgroundColor);
   const colour = getComputedStyle(element).color;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -26,8 +27,11 @@ from npbert.tracing.page.values import (
     statistics,
     steps_for,
 )
+from npbert.tracing.papers import PAPERS
 
 BUDGET = 2_000_000  # values of all quantities together: about 5 MB
+PARAMETER_BUDGET = 300_000  # values of all parameters together
+KNOWN: WeakKeyDictionary[PreTrainedModel, dict[str, Any]] = WeakKeyDictionary()
 MOST_KEPT = 64  # tokens of a row that are kept of texts too long to keep all
 TOP = 10  # word pieces that are named for each position
 
@@ -67,6 +71,7 @@ def describe(listing: Listing, reading: Reading) -> dict[str, Any]:
         "functions": functions,
         "steps": steps,
         "quantities": quantities,
+        "papers": papers_of(quantities),
         "parameters": parameters_of(listing, model),
     }
 
@@ -241,17 +246,32 @@ def best_pieces(value: np.ndarray, reading: Reading, with_probabilities: bool) -
 
 
 def parameters_of(listing: Listing, model: PreTrainedModel) -> dict[str, Any]:
-    """Return the parameters that are named as inputs: shape, mean, standard deviation."""
+    """Return the parameters that are named as inputs, with what a quantity has of values."""
     wanted = {name for quantity in listing.trace for name in quantity.inputs}
     wanted |= {*listing.names.values()}
+    described = KNOWN.setdefault(model, {})  # of one model they are the same in every pass
+    arrays = {name: array for name, array in params.flatten(model.params) if name in wanted}
+    if not arrays.keys() <= described.keys():
+        most = most_for([(array.shape, {}) for array in arrays.values()], PARAMETER_BUDGET)
+        described |= {name: described_parameter(array, most) for name, array in arrays.items()}
+    return {name: described[name] for name in arrays}
+
+
+def described_parameter(array: np.ndarray, most: int) -> dict[str, Any]:
+    """Return shape, statistics and at most so many values of a parameter."""
+    steps = steps_for(array.shape, most)
+    found: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype)}
+    found |= statistics(array) | packed(array, places_for(array.shape, most, {}))
+    if max(steps, default=1) > 1:
+        found |= {"steps": list(steps), "kept": [None] * len(steps)}
+    return found
+
+
+def papers_of(quantities: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return title and link of the papers that the quantities refer to."""
+    names = {q["paper"].partition(",")[0] for q in quantities} - {""}
     return {
-        name: {
-            "shape": list(array.shape),
-            "mean": shortened(array.mean(dtype=np.float64)),
-            "std": shortened(array.std(dtype=np.float64)),
-        }
-        for name, array in params.flatten(model.params)
-        if name in wanted
+        name: {"title": PAPERS[name].title, "link": PAPERS[name].link} for name in sorted(names)
     }
 
 

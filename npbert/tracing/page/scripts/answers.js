@@ -28,7 +28,8 @@ function saidElement(said) {
 function labelOfToken(row, t) {
   const found = answerOf("labels");
   const said = found && found.layers[found.layers.length - 1][row][t];
-  return said && found.title === "labels" ? said[0] : null;
+  const isWord = !/^\[.*\]$/.test(page.tokens[row][t]);
+  return said && isWord && found.title === "labels" ? said[0] : null;
 }
 
 // ---- a token through all layers -------------------------------------------------------------

@@ -43,9 +43,16 @@ function cardOf(number) {
     q.equation ? el("p", { class: "equation" }, q.equation) : null,
     statisticsElement(q),
     q.top ? topElement(q) : null,
+    isOfHeads(q) ? allHeads(q) : null,
     linksElement(number)));
   for (const each of onCard) each(card, q);
   return card;
+}
+
+// Whether all heads stand side by side on the card: what each makes of tokens and their neighbours.
+function isOfHeads(q) {
+  const [rows, columns] = shownAxes(q).map((axis) => letterOf(q, axis));
+  return isTokens(rows) && (isTokens(columns) || columns === "K");
 }
 
 // The place of the picture along the axes that it does not show.
@@ -89,6 +96,8 @@ function lineLink(q, part, [step, line]) {
   }, `${f.name}, ${f.file}:${line}`);
 }
 
+const parameterAddress = (name) => `#${encodeURIComponent(quantities[current.number || 0].name)}&parameter=${encodeURIComponent(name)}`;
+
 function linksElement(number) {
   const q = quantities[number];
   const row = (title, parts) => el("div", { class: "links" }, el("span", { class: "what" }, title), el("span", {}, parts));
@@ -98,14 +107,20 @@ function linksElement(number) {
   if (q.inputs.length) {
     found.push(row("from", listed(q.inputs.map((input) => (typeof input === "number"
       ? quantityLink(input)
-      : el("span", { class: "parameter", title: `${input}: mean ${shown(page.parameters[input].mean)}, spread ${shown(page.parameters[input].std)}` },
+      : el("a", { class: "parameter", href: parameterAddress(input), title: `${input}: mean ${shown(page.parameters[input].mean)}, spread ${shown(page.parameters[input].std)}` },
         parameterName(input), " ", shapeElement(null, page.parameters[input].shape, "axes small")))))));
   }
   if (q.users.length) found.push(row("used by", listed(q.users.map(quantityLink))));
-  if (q.paper) found.push(row("see", [el("span", { class: "aliases" }, q.paper)]));
+  if (q.paper) found.push(row("see", [paperElement(q.paper)]));
   const others = [...new Set(q.aliases)];
   if (others.length) found.push(row("also", [el("span", { class: "aliases" }, others.join(", "))]));
   return found;
+}
+
+// The section of a paper, as a link to the paper.
+function paperElement(section) {
+  const paper = (page.papers || {})[section.split(",")[0]];
+  return paper ? el("a", { href: paper.link, title: paper.title, rel: "noreferrer" }, section) : section;
 }
 
 // The word pieces with the highest scores, for a mask or else for every position.

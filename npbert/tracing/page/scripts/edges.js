@@ -20,9 +20,12 @@ function edgeLabel(q, axis, i) {
     const before = (q.shape[axis] - row.length) / 2; // zeros on both sides, in padded ones
     return row[number - before] || "·";
   }
+  if (letter === "K") return signed(number - Math.floor(q.shape[axis] / 2)); // taps, from the token
   if (letter === "L" && page.labels.length === q.shape[axis]) return page.labels[number];
   return String(number);
 }
+
+const signed = (number) => (number > 0 ? `+${number}` : String(number).replace("-", "−"));
 
 const hasWords = (q, axis) => axis >= 0
   && (isTokens(letterOf(q, axis)) || (letterOf(q, axis) === "L" && page.labels.length > 0));

@@ -104,9 +104,9 @@ function paint(canvas, q, width, height, at) {
 function markFollowed(context, q, matrix) {
   const { width, height } = context.canvas;
   const [row, column] = [followedPlace(q, matrix.rowAxis), followedPlace(q, matrix.columnAxis)];
-  if (row < 0 && column < 0) return;
-  context.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--mark");
-  context.lineWidth = Math.min(2, height / 6);
+  if ((row < 0 && column < 0) || width < 50) return; // chips are too small for it
+  context.strokeStyle = isDark() ? "#ff8ab3" : "#c2255c"; // --mark
+  context.lineWidth = Math.max(1.5, Math.min(3, height / 80));
   const cell = row < 0 ? width / matrix.columns : height / matrix.rows;
   if (row < 0) context.strokeRect(column * cell, 0, cell, height);
   else context.strokeRect(0, row * cell, width, cell);
@@ -135,6 +135,7 @@ function smallSize(q, kind) {
   const columns = columnAxis < 0 ? 1 : shape[columnAxis];
   const between = (least, size, most) => Math.round(Math.min(most, Math.max(least, size)));
   if (kind === "chip") return [rows === columns ? 18 : between(10, columns, 44), rows === columns ? 18 : between(8, rows, 18)];
+  if (kind === "head") return rows === columns ? [84, 84] : [between(30, 9 * columns, 150), between(10, 5 * rows, 84)];
   const left = hasWords(q, rowAxis) && rows <= LABELS ? SIDE : 0;
   const top = hasWords(q, columnAxis) && columns <= LABELS ? SIDE : 0;
   const cell = rows === columns ? between(1, 130 / rows, 12) : 10;
@@ -162,7 +163,7 @@ function smallMap(of, kind) {
 function drawSmall(canvas) {
   const q = canvas.quantity;
   const [width, height, left, top] = smallSize(q, canvas.kind);
-  const matrix = paint(canvas, q, width, height);
+  const matrix = paint(canvas, q, width, height, canvas.at);
   if (!canvas.left) return;
   const ink = getComputedStyle(canvas).color;
   const labels = (axis, count) => Array.from({ length: count }, (_, i) => edgeLabel(q, axis, i));

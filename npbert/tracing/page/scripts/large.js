@@ -4,19 +4,20 @@ const large = document.getElementById("large");
 let cell = null; // the cell [row, column] whose value is shown
 let largeParts = null;
 
-function openLarge(number) {
+// `q`: a quantity, or a parameter with the fields of one.
+function openLarge(q) {
   cell = null;
-  fillLarge(number);
+  fillLarge(q);
   if (!large.open) large.showModal();
   layLarge();
   largeParts.frame.focus({ preventScroll: true });
 }
 
-function fillLarge(number) {
-  const q = quantities[number];
-  const { place, last } = shortName(q.name);
-  const section = sections[sectionOf.get(q.section)];
-  const at = section.quantities.indexOf(number);
+function fillLarge(q) {
+  const number = quantities.indexOf(q); // -1 for a parameter
+  const { place, last } = number < 0 ? { place: q.name.split(".").slice(0, -1).join("."), last: q.name.split(".").pop() } : shortName(q.name);
+  const all = number < 0 ? [] : sections[sectionOf.get(q.section)].quantities;
+  const at = all.indexOf(number);
   const button = (label, text, action, disabled) => el("button", { type: "button", "aria-label": label, title: label, onclick: action, disabled }, text);
   const frame = el("div", { class: "frame", tabindex: "0", role: "img", "aria-label": description(q) });
   const corner = el("div", { class: "corner" });
@@ -31,22 +32,33 @@ function fillLarge(number) {
   large.replaceChildren(
     el("header", {},
       el("div", { class: "title" },
-        el("p", { class: "place" }, `${sectionTitle(q.section)}${place ? ` · ${place}` : ""}`),
+        el("p", { class: "place" }, `${number < 0 ? "Parameter" : sectionTitle(q.section)}${place ? ` · ${place}` : ""}`),
         el("h2", { id: "large-name", title: q.name }, last, " ", shapeElement(q.axes, q.shape))),
       el("div", { class: "tools" },
         button("Quantity before (k)", "↑", () => stepQuantity(-1), at <= 0),
-        button("Next quantity (j)", "↓", () => stepQuantity(1), at >= section.quantities.length - 1),
+        button("Next quantity (j)", "↓", () => stepQuantity(1), at >= all.length - 1),
         button("Close (Esc)", "✕", () => large.close()))),
     el("div", { class: "choices" }, choices(q)),
     el("div", { class: "view" }, el("div", { class: "picture" }, frame, readout), el("div", { class: "beside" },
       el("div", {}, scale, allHeads(q)),
       el("div", { class: "said" }, q.equation ? el("p", { class: "equation" }, q.equation) : null,
-        statisticsElement(q), q.steps ? el("p", { class: "note" }, cutNote(q)) : null, linksElement(number)))));
+        statisticsElement(q), q.steps ? el("p", { class: "note" }, cutNote(q)) : null, number < 0 ? usersElement(q) : linksElement(number)))));
   largeParts = { q, frame, corner, top, left, map, inner, box, readout, scale };
   inner.addEventListener("pointermove", (event) => pointAt(event));
   inner.addEventListener("pointerdown", (event) => pointAt(event));
   inner.addEventListener("pointerleave", () => { cell = null; showCell(); });
   frame.addEventListener("keydown", moveCell);
+}
+
+// A parameter as something to open: its values, and the quantities that are computed from it.
+function parameterOf(name) {
+  const users = () => quantities.map((q, i) => i).filter((i) => quantities[i].inputs.includes(name));
+  return Object.assign(page.parameters[name], { name, axes: null, inputs: [], aliases: [], users: users() });
+}
+
+function usersElement(q) {
+  return el("div", { class: "links" }, el("span", { class: "what" }, "used by"),
+    el("span", {}, q.users.flatMap((user, i) => (i ? [", ", quantityLink(user)] : [quantityLink(user)]))));
 }
 
 function description(q) {
@@ -88,20 +100,21 @@ function stepper(title, place, length, set, number) {
     el("button", { type: "button", "aria-label": `next ${title}`, onclick: to(place + 1) }, "›"));
 }
 
-// All heads side by side, small.
-function allHeads(q) {
+// All heads side by side, small; `choose` is called after one has been chosen.
+function allHeads(q, choose = changedChoice) {
   const axis = restAxes(q).find((each) => letterOf(q, each) === "H" && q.shape[each] > 1);
   if (axis === undefined) return null;
-  const matrix = matrixOf(q);
-  const isSquare = matrix.rows === matrix.columns;
-  const size = isSquare ? [84, 84] : [150, Math.min(84, 5 * matrix.rows)];
   return el("div", { class: "heads", role: "group", "aria-label": "All heads" },
     Array.from({ length: keptShape(q)[axis] }, (_, head) => {
       const canvas = el("canvas", { class: "map", "aria-hidden": "true" });
-      paint(canvas, q, ...size, { [axis]: head });
+      Object.assign(canvas, { quantity: q, kind: "head", at: { [axis]: head } });
+      const [width, height] = smallSize(q, "head");
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+      watcher.observe(canvas);
       return el("button", {
-        type: "button", "aria-pressed": String(head === placeOn(q, axis)), "aria-label": `Head ${head}`,
-        onclick: () => { setPlace(q, axis, head); changedChoice(); },
+        type: "button", "data-head": head, "aria-pressed": String(head === placeOn(q, axis)), "aria-label": `Head ${head}`,
+        onclick: () => { setPlace(q, axis, head); choose(); },
       }, canvas, el("small", {}, `head ${head}`));
     }));
 }
@@ -124,7 +137,8 @@ function layLarge() {
   const room = large.clientWidth - 2 * parseFloat(getComputedStyle(large).paddingLeft) - leftWidth - 2;
   const square = matrix.rows === matrix.columns || words;
   const tall = Math.max(220, window.innerHeight * 0.58 - topHeight);
-  let cellWidth = Math.max(1, Math.min(room / matrix.columns, square ? 46 : 30));
+  const isTaps = letterOf(q, matrix.columnAxis) === "K"; // few columns: with room for their numbers
+  let cellWidth = Math.max(1, Math.min(room / matrix.columns, square || isTaps ? 46 : 30));
   const cellHeight = Math.max(1, Math.min(tall / matrix.rows, square ? Math.max(cellWidth, 14) : 30));
   // Tokens by tokens is a square, unless its cells are wide enough for the values to be written.
   if (matrix.rows === matrix.columns && cellHeight < 24) cellWidth = Math.min(cellWidth, cellHeight);
@@ -144,7 +158,7 @@ function layLarge() {
     eachLabel(rowLabels, height, 10.5, (text, middle) => context.fillText(clipped(context, text, leftWidth - 12), leftWidth - 7, middle));
   });
   edge(top, width, topHeight, ink, 11, (context) => {
-    eachLabel(columnLabels, width, words ? 10.5 : 34, (text, middle) => {
+    eachLabel(columnLabels, width, words ? 10.5 : isTaps ? 20 : 34, (text, middle) => {
       if (!words) {
         context.textAlign = middle < 8 ? "left" : "center";
         context.fillText(text, middle < 8 ? 0 : middle, topHeight - 9);
@@ -161,7 +175,9 @@ function layLarge() {
 // The values, in cells with room for them.
 function writeValues() {
   const { q, map, matrix, cellWidth, cellHeight } = largeParts;
-  if (cellWidth < 34 || cellHeight < 14) return;
+  // Shares have four characters, other numbers more.
+  const least = !q.signed && q.limit <= 1 && q.limit >= 0.1 ? 25 : 34;
+  if (cellWidth < least || cellHeight < 14) return;
   const ratio = window.devicePixelRatio || 1;
   const context = map.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -249,10 +265,14 @@ function showCell() {
     .map(([axis, place]) => {
       const number = numberOfPlace(q, axis, place);
       const label = edgeLabel(q, axis, place);
-      return el("span", {}, `${letterOf(q, axis) || `axis ${axis}`} ${number}`, hasWords(q, axis) ? el("b", { class: "word" }, label) : null);
+      return el("span", {}, `${letterOf(q, axis) || `axis ${axis}`} ${number}`, hasWords(q, axis) || letterOf(q, axis) === "K" ? el("b", { class: "word" }, label) : null);
     });
   readout.replaceChildren(el("b", { class: "number" }, Number.isNaN(value) ? "masked" : shown(value, 4)), ...parts);
 }
 
-large.addEventListener("close", () => { if (current.open) { current.open = false; writeHash(false); } });
+large.addEventListener("close", () => {
+  if (!current.open && !current.parameter) return;
+  Object.assign(current, { open: false, parameter: null });
+  writeHash(false);
+});
 large.addEventListener("click", (event) => { if (event.target === large) large.close(); });

@@ -1,6 +1,7 @@
 // Where the reader is: section, quantity, head; the address, the keys, the bars at the top.
 
-const current = { section: null, number: null, open: false };
+// `parameter`: the name of one that is open large, in the place of the quantity.
+const current = { section: null, number: null, open: false, parameter: null };
 const main = document.querySelector("main");
 
 // Go to a quantity; `source` shows its line, or another line given as [step, line]. The address
@@ -8,6 +9,7 @@ const main = document.querySelector("main");
 function go(number, { open = false, source = false, replace = false } = {}) {
   current.number = number;
   current.open = open;
+  current.parameter = null;
   writeHash(!replace);
   arrive(source);
 }
@@ -18,15 +20,17 @@ function arrive(source) {
   current.section = q.section;
   const place = Array.isArray(source) ? source : q.made;
   const grown = unfoldTo(place[0]);
-  if (large.open && !current.open) large.close();
+  if (large.open && !current.open && !current.parameter) large.close();
   if (source) setPane("source");
   else if (main.dataset.pane === "source" && getComputedStyle(valuesPane).display === "none" && !current.open) setPane("values");
   if (changed) show();
   else if (grown) renderSource(sections[sectionOf.get(current.section)]);
   markLines(current.number, true, place);
   markCard(current.number, true);
-  if (current.open) openLarge(current.number);
+  if (current.open || current.parameter) openLarge(lookedAt());
 }
+
+const lookedAt = () => (current.parameter ? parameterOf(current.parameter) : quantities[current.number]);
 
 // Draw everything for the reader's place.
 function show() {
@@ -42,19 +46,21 @@ function show() {
   [sourcePane.scrollTop, valuesPane.scrollTop] = stays ? tops : [0, 0];
   if (large.open) {
     const held = document.activeElement && document.activeElement.getAttribute("aria-label");
-    fillLarge(current.number);
+    fillLarge(lookedAt());
     layLarge();
     const again = held && [...large.querySelectorAll("button, .frame")].find((each) => each.getAttribute("aria-label") === held);
     (again || largeParts.frame).focus({ preventScroll: true });
   }
 }
 
-function goToSection(key) {
+// Go to the same quantity in another section, or to its first one; `toTop`: and to the section's `def`.
+function goToSection(key, toTop = false) {
   const section = sections[sectionOf.get(key)];
   const twin = current.number === null ? undefined : twinIn(quantities[current.number], key);
   const number = twin === undefined ? section.quantities[0] : twin;
   if (number === undefined) return;
   go(number, { open: large.open });
+  if (toTop && !large.open) sourcePane.scrollTop = 0;
 }
 
 // The same quantity in another layer.
@@ -94,11 +100,14 @@ function stepHead(by) {
 
 function changedChoice() {
   writeHash(false);
-  if (large.open) show();
+  if (large.open || choice.token !== null) show();
   else {
     renderBars();
     redraw();
     valuesPane.querySelectorAll(".where").forEach((where) => where.fill());
+    valuesPane.querySelectorAll(".heads button").forEach((button) => {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.head) === choice.head));
+    });
   }
 }
 
@@ -112,22 +121,30 @@ function writeHash(push) {
   if (choice.row) parts.push(`row=${choice.row}`);
   if (choice.token !== null) parts.push(`token=${choice.token}`);
   if (current.open) parts.push("open");
+  if (current.parameter) parts.push(`parameter=${encodeURIComponent(current.parameter)}`);
   for (const more of inAddress) parts.push(...[more()].filter(Boolean));
   const hash = `#${parts.join("&")}`;
   if (hash === location.hash) return;
   history[push ? "pushState" : "replaceState"](null, "", hash);
 }
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) { // not a name that this page wrote
+    return "";
+  }
+}
+
 function readHash() {
   const [name, ...parts] = location.hash.slice(1).split("&");
-  let number = current.number || 0;
-  try {
-    number = numberOf.get(decodeURIComponent(name)) ?? number;
-  } catch (error) { /* not a name that this page wrote */ }
+  const number = numberOf.get(decoded(name)) ?? (current.number || 0);
   const before = choice.token;
+  current.parameter = null;
   for (const part of parts) {
     const [key, value] = part.split("=");
     if (["head", "row", "token"].includes(key)) choice[key] = Math.max(0, parseInt(value, 10) || 0);
+    if (key === "parameter" && page.parameters[decoded(value)]) current.parameter = decoded(value);
   }
   current.number = number;
   current.open = parts.includes("open");
@@ -151,7 +168,7 @@ function renderBars() {
   const button = (section) => el("button", {
     type: "button", "data-key": section.key, "aria-pressed": String(section.key === current.section),
     "aria-label": sectionTitle(section.key), disabled: !section.quantities.length,
-    onclick: () => goToSection(section.key),
+    onclick: () => goToSection(section.key, true),
   }, section.title);
   bar.replaceChildren(
     button(sections[0]),
@@ -252,7 +269,9 @@ function openHelp() {
       el("button", { type: "button", "aria-label": "Close (Esc)", onclick: () => help.close() }, "✕")),
     el("p", {}, "On the left is the source of the forward pass as it ran, with every call below the line that made it; "
       + "lines that did not run are pale. On the right are the values, in computing order. "
-      + "The bar marks the line that made the chosen quantity, the dotted one those that use it. A narrow window shows one of the two at a time."),
+      + "The bar marks the line that made the chosen quantity, the dotted one those that use it. A narrow window shows one of the two at a time. "
+      + "A word piece of the text, pressed, is followed: its row is marked in every quantity, and what the head would say of it "
+      + "after every layer stands above the values. Parameters open like quantities."),
     el("h3", {}, "Keys"),
     el("table", {}, KEYS.map(([key, meaning]) => el("tr", {}, el("th", { scope: "row" }, key.split("  ").flatMap((each, i) => [i ? " " : "", el("kbd", {}, each)])), el("td", {}, meaning)))),
     el("h3", {}, "Axes"),

@@ -147,7 +147,7 @@ function below(number, step, line, first) {
   const elsewhere = [...new Set(calls.map((call) => steps[call].section))].filter((key) => key !== step.section);
   if (elsewhere.length) {
     found.push(el("div", { class: "elsewhere" }, elsewhere.map((key) => el("button", {
-      type: "button", onclick: () => goToSection(key),
+      type: "button", onclick: () => goToSection(key, true),
     }, sectionTitle(key), " →"))));
   }
   const here = calls.filter((call) => steps[call].section === step.section);
@@ -171,7 +171,7 @@ function chip(name, number, isArgument, into) {
 const matches = (q, name) => shortName(q.name).last === name;
 
 function parameterChip(name, parameter, shape, isArgument) {
-  return el("span", { class: "chip parameter", title: parameter },
+  return el("a", { class: "chip parameter", title: parameter, href: parameterAddress(parameter) },
     el("code", {}, name || "returns"),
     el("span", { class: "from" }, `${isArgument ? "←" : "of"} ${parameterName(parameter)}`),
     shapeElement(null, shape));
