@@ -7,7 +7,7 @@ import pytest
 from browsing import Reader, open_browser
 
 import npbert
-from npbert.tracing.page import make_page
+from npbert.tracing.page import collecting, make_page
 
 pytestmark = pytest.mark.browser
 
@@ -111,6 +111,17 @@ def test_the_row_of_a_token_has_its_numbers(reader, pages):
         reader.press("l")
 
 
+def test_of_a_long_text_it_is_said_what_the_page_holds(reader, tmp_path, monkeypatch):
+    monkeypatch.setattr(collecting, "BUDGET", 20_000)
+    page = tmp_path / "cut.html"
+    page.write_text(make_page("convbert-tiny", [SENTENCE]), "utf-8")
+    reader.open(f"{page.as_uri()}#{SELF}.attend.probs&token=5")  # [MASK], which is always held
+    assert "marked in every" in reader.one(".followed .note").text
+    assert reader.card(f"{SELF}.attend.probs").find_elements("css selector", ".row-of")
+    reader.open(f"{page.as_uri()}#{SELF}.attend.probs&token=3")
+    assert "not all quantities" in reader.one(".followed .note").text
+
+
 # ---- heads, filters, parameters ------------------------------------------------------------
 
 
@@ -152,6 +163,17 @@ def test_a_parameter_opens_like_a_quantity(reader, pages):
     reader.browser.back()
     reader.wait("return !document.getElementById('large').open")
     assert reader.current() == f"{SELF}.query"
+
+
+def test_a_parameter_is_found_by_its_name(reader, pages):
+    reader.open(pages())
+    box = reader.one("#search")
+    box.send_keys("layer.1 attention.self.key.weight")
+    [option] = [each for each in reader.all("#results [role=option]") if "Param" in each.text]
+    option.click()
+    reader.wait("return document.getElementById('large').open")
+    name = "convbert.encoder.layer.1.attention.self.key.weight"
+    assert reader.one("#large-name").get_attribute("title") == name
 
 
 def test_ids_have_no_mean(reader, pages):

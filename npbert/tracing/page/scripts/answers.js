@@ -55,6 +55,9 @@ function followedPlace(q, axis) {
   return placeOfNumber(q, axis, number);
 }
 
+// Whether the page holds the followed token's entries of a quantity, or the quantity has none.
+const isHeld = (q) => !q.axes || q.axes.every((letter, axis) => letter !== "T" || followedPlace(q, axis) >= 0);
+
 // At the top of the values: what the head says of the token after every layer.
 function followedElement() {
   const token = followed();
@@ -69,7 +72,9 @@ function followedElement() {
   return el("section", { class: "followed", "aria-label": `Followed: ${name}` },
     el("header", {}, el("h3", {}, `Following ${name}`),
       el("button", { type: "button", class: "quiet", onclick: () => followToken(token.t) }, "stop")),
-    el("p", { class: "note" }, "Its row is marked in every quantity, and shown below the picture."),
+    el("p", { class: "note" }, quantities.every(isHeld)
+      ? "Its row is marked in every quantity, and shown below the picture."
+      : `Of this long text the page holds every n-th token, besides ${page.mask} and special ones: not all quantities have this one's row.`),
     answers.map(table));
 }
 

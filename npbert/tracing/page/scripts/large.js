@@ -19,7 +19,7 @@ function fillLarge(q) {
   const all = number < 0 ? [] : sections[sectionOf.get(q.section)].quantities;
   const at = all.indexOf(number);
   const button = (label, text, action, disabled) => el("button", { type: "button", "aria-label": label, title: label, onclick: action, disabled }, text);
-  const frame = el("div", { class: "frame", tabindex: "0", role: "img", "aria-label": description(q) });
+  const frame = el("div", { class: "frame", tabindex: "0", role: "application", "aria-roledescription": "heatmap", "aria-label": description(q) });
   const corner = el("div", { class: "corner" });
   const top = el("canvas", { class: "edge top-edge" });
   const left = el("canvas", { class: "edge left-edge" });

@@ -51,7 +51,8 @@ function search(text) {
   const here = (each) => (quantities[each.number].section === current.section ? 0 : 1);
   names.sort((a, b) => a.rank - b.rank || here(a) - here(b) || a.number - b.number);
   const lines = sourceLines.filter((line) => has(line.text.toLowerCase()));
-  return [...names, ...lines];
+  const parameters = Object.keys(page.parameters).filter((name) => has(name.toLowerCase())).map((parameter) => ({ parameter }));
+  return [...names, ...parameters, ...lines];
 }
 
 function showResults() {
@@ -64,7 +65,11 @@ function showResults() {
   if (!open) return;
   results.replaceChildren(...found.map((each, i) => {
     const q = quantities[each.number];
-    const option = each.text === undefined
+    const option = each.parameter
+      ? el("div", { role: "option", id: `found-${i}` },
+        el("span", { class: "there" }, "Parameter"), el("span", { class: "name" }, each.parameter),
+        shapeElement(null, page.parameters[each.parameter].shape))
+      : each.text === undefined
       ? el("div", { role: "option", id: `found-${i}` },
         el("span", { class: "there" }, sectionTitle(q.section)),
         el("span", { class: "name" }, el("span", { class: "place" }, `${shortName(q.name).place}.`.replace(/^\.$/, "")), shortName(q.name).last,
@@ -90,9 +95,10 @@ function mark() {
 
 function take(i) {
   if (!found[i]) return;
-  const { number, text } = found[i];
+  const { number, text, parameter } = found[i];
   closeSearch();
-  go(number, { source: text !== undefined });
+  if (parameter) location.hash = parameterAddress(parameter);
+  else go(number, { source: text !== undefined });
 }
 
 function closeSearch() {
