@@ -13,6 +13,7 @@ from npbert.golden.wordpiece.kit import FORMAT, SCHEMA, check_target, read_vocab
 from npbert.golden.wordpiece.mistakes import MISTAKES
 from npbert.golden.wordpiece.steps import FIELDS, RIGHT, SPECIAL, STAGES, Case, run
 from npbert.golden.wordpiece.texts import DEAD_END, LONG, MISSING, SETTINGS, UNKNOWN, cases
+from npbert.tokenizer.characters import ranges
 from npbert.tokenizer.explanation import WHAT_IT_DOES
 
 DOCUMENTATION = "weights/golden/wordpiece/README.md"
@@ -93,7 +94,8 @@ def vocabulary_of(chosen: list[Case]) -> list[str]:
     for text in (text for case in chosen for text in case.texts if case.text_pair):
         words |= dict.fromkeys(text.lower().split())
         characters |= {*"".join(text.split())}
-    pieces = [piece for c in sorted(characters - {*UNKNOWN, " "}) for piece in (c, f"##{c}")]
+    characters = {c for c in characters - {*UNKNOWN} if is_visible(c)}
+    pieces = [piece for c in sorted(characters) for piece in (c, f"##{c}")]
     wholes = []
     hidden = {*UNKNOWN, MISSING[-1]}
     for number, word in enumerate(word for word in words if not {*word} & hidden):
@@ -105,3 +107,9 @@ def vocabulary_of(chosen: list[Case]) -> list[str]:
     tokens = dict.fromkeys([*SPECIAL, *pieces, *wholes, *DEAD_END])
     tokens.pop(MISSING)
     return [*tokens]
+
+
+def is_visible(character: str) -> bool:
+    """Tell whether a character is none that cleaning touches: such a line of a file is fragile."""
+    code = ord(character)
+    return code not in ranges("REMOVED") and code not in ranges("WHITE_SPACE")

@@ -64,6 +64,16 @@ def controls_to_spaces(characters: Characters) -> Characters:
     return stages.clean([(" " if ord(c) in removed else c, place) for c, place in characters])
 
 
+def remove_unassigned(characters: Characters) -> Characters:
+    cleaned = stages.clean(characters)
+    return [(c, place) for c, place in cleaned if unicodedata.category(c) != "Cn"]
+
+
+def white_space_of_controls(characters: Characters) -> Characters:
+    spaces = "\x0b\x0c\x85"
+    return stages.clean([(" " if c in spaces else c, place) for c, place in characters])
+
+
 def remove_tabs(characters: Characters) -> Characters:
     return stages.clean([pair for pair in characters if pair[0] not in "\t\n\r"])
 

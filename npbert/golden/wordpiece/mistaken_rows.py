@@ -81,6 +81,15 @@ def second_first(rows: Rows, case: Case) -> Rows:
     return [first, *(row[: room - len(first)] for row in rows[1:])]
 
 
+def odd_piece_to_second(rows: Rows, case: Case) -> Rows:
+    kept = truncate(rows, case)
+    if len(rows) == 2 and case.truncation == "longest_first":
+        first, second = map(len, kept)
+        if first == second + 1 and len(rows[1]) > second:
+            return [rows[0][: first - 1], rows[1][: second + 1]]
+    return kept
+
+
 def in_proportion(rows: Rows, case: Case) -> Rows:
     room, whole = sum(map(len, truncate(rows, case))), sum(map(len, rows))
     first = rows[0][: round(len(rows[0]) * room / whole)] if whole else rows[0]

@@ -111,6 +111,20 @@ CLEAN = (
         clean=normalizing.keep_replacement,
     ),
     exchanging(
+        "unassigned_removed",
+        "control characters",
+        "clean",
+        "that removes characters which Unicode has not assigned",
+        clean=normalizing.remove_unassigned,
+    ),
+    exchanging(
+        "controls_as_white_space",
+        "white space",
+        "clean",
+        "that makes spaces of U+000B, U+000C and U+0085, which are to be removed",
+        clean=normalizing.white_space_of_controls,
+    ),
+    exchanging(
         "tabs_removed",
         "white space",
         "clean",
@@ -526,6 +540,14 @@ ROWS = (
         "ids",
         "that cuts a pair at its end, so that the second text vanishes first",
         truncate=rows.second_first,
+    ),
+    exchanging(
+        "odd_piece_to_second",
+        "truncation",
+        "ids",
+        "that gives the odd piece to the second text of a pair where both are cut to half the "
+        "room, though the first is longer",
+        truncate=rows.odd_piece_to_second,
     ),
     exchanging(
         "pair_cut_in_proportion",
