@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         SqueezeBertModel,
     )
     from npbert.tasks import (
+        encode,
         feature_extraction,
         fill_mask,
         multiple_choice,
@@ -105,6 +106,7 @@ _HOMES = {
     "checkpoints.shipped": ["shipped_checkpoints"],
     "squeezebert": ["SqueezeBertModel", *(f"SqueezeBert{head}" for head in _HEADS)],
     "tasks": [
+        "encode",
         "feature_extraction",
         "fill_mask",
         "multiple_choice",
@@ -145,7 +147,7 @@ __all__ = [
     "SqueezeBertForMultipleChoice", "SqueezeBertForQuestionAnswering",
     "SqueezeBertForSequenceClassification", "SqueezeBertForTokenClassification",
     "SqueezeBertModel", "SqueezeBertTokenizer", "SqueezeBertTokenizerFast",
-    "feature_extraction", "fill_mask", "get_backend", "multiple_choice", "next_sentence",
+    "encode", "feature_extraction", "fill_mask", "get_backend", "multiple_choice", "next_sentence",
     "question_answering", "restore", "set_backend", "shipped_checkpoints",
     "text_classification", "token_classification", "trace",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
     masks.py     fill_mask               pairs.py     next_sentence, multiple_choice
     texts.py     text_classification     features.py  feature_extraction
     tokens.py    token_classification    mending.py   restore
-    answers.py   question_answering
+    answers.py   question_answering      sentences.py encode
 
 and what they have in common:
 
@@ -24,15 +24,17 @@ if TYPE_CHECKING:  # for editors and type checkers
     from npbert.tasks.masks import fill_mask
     from npbert.tasks.mending import restore
     from npbert.tasks.pairs import multiple_choice, next_sentence
+    from npbert.tasks.sentences import encode
     from npbert.tasks.texts import text_classification
     from npbert.tasks.tokens import token_classification
 
 __all__ = [
-    "feature_extraction", "fill_mask", "multiple_choice", "next_sentence", "question_answering",
-    "restore", "text_classification", "token_classification",
+    "encode", "feature_extraction", "fill_mask", "multiple_choice", "next_sentence",
+    "question_answering", "restore", "text_classification", "token_classification",
 ]  # fmt: skip
 # The file of every task, which is imported when the task is first used.
 _HOMES = {
+    "encode": "sentences",
     "feature_extraction": "features",
     "fill_mask": "masks",
     "multiple_choice": "pairs",

@@ -112,6 +112,12 @@ TASKS = (
 )
 
 
+def check_hub_options(function: str, hub: HubOptions) -> None:
+    """Raise a TypeError for an argument that no option of the Hub is."""
+    for name in hub.keys() - HubOptions.__annotations__.keys():
+        raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
+
+
 def load(
     task: Task,
     model: Model,
@@ -125,8 +131,7 @@ def load(
     a loaded model without tokenizer; TypeError for what is no option of the Hub.
     """
     hub = {} if hub is None else hub
-    for name in hub.keys() - HubOptions.__annotations__.keys():
-        raise TypeError(f"{task.name}() got an unexpected keyword argument {name!r}")
+    check_hub_options(task.name, hub)
     if model is None:
         model = task.default
         if model not in shipped_checkpoints():

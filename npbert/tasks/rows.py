@@ -104,6 +104,7 @@ def run(
     show: bool | None = None,
     what: str = "texts",
     finish: together.Finish = together.finish,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> Iterable[tuple[int, Any]]:
     """Run rows together; yield (number of the row, its result), shortest rows first.
 
@@ -115,7 +116,7 @@ def run(
         show = False
     padded = [i for i, row in enumerate(rows) if 0 in row["attention_mask"]]
     whole = [i for i, row in enumerate(rows) if 0 not in row["attention_mask"]]
-    found = together.run(model, [rows[i] for i in whole], BATCH_TOKENS, finish)
+    found = together.run(model, [rows[i] for i in whole], batch_tokens, finish)
     results = chain(((whole[n], result) for n, result in found), _alone(model, rows, padded))
     return progress(results, len(rows), what, show)
 
