@@ -15,7 +15,7 @@ import numpy as np
 from npbert.golden.following import follow
 from npbert.golden.judging import Row, local_outcomes
 from npbert.golden.manifest import Case
-from npbert.golden.mistakes.catalogue import Mistake, applicable, planted
+from npbert.golden.mistakes.catalogue import Mistake, applicable, around, planted
 from npbert.model.base import PreTrainedModel
 
 
@@ -61,7 +61,7 @@ def diagnose(model: PreTrainedModel, followed: list[Followed]) -> list[Finding]:
     # First the cases that rule out most.
     followed = sorted(followed, key=lambda each: -len(each.wrong()))
     found = []
-    for mistake in applicable(model):
+    for mistake in [*applicable(model), *around(model)]:
         after = verdicts_with(mistake, model, followed, wrong)
         if after is None:
             continue

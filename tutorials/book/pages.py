@@ -185,8 +185,8 @@ def write_contents(pages: Pages) -> None:
         "Chapters": [f"tutorials/{name}" for name in chapters],
         "To use it": guide,
         "Every line and its value": [f"{file} <npbert/{file}>" for file in annotated.READING],
-        "To look things up": ["trace/index", "weights/golden/README", "weights/README",
-                              *(f"api/{page}" for page in REFERENCE)],
+        "To look things up": ["trace/index", "tutorials/museum", "weights/golden/README",
+                              "weights/README", *(f"api/{page}" for page in REFERENCE)],
     }  # fmt: skip
     more = ""
     for caption, names in trees.items():
@@ -201,6 +201,6 @@ def write_contents(pages: Pages) -> None:
         "of all functions begins with [the models](api/models.rst).\n"
     )
     pages.document(ROOT / "tutorials/README.md", "index.md", lists + more)
-    for name in ("weights/golden/README.md", "weights/README.md"):
+    for name in ("tutorials/museum.md", "weights/golden/README.md", "weights/README.md"):
         pages.waiting.append(ROOT / name)
     pages.waiting += (ROOT / "npbert").rglob("*.py")  # the reference links to their lines
