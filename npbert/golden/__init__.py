@@ -10,9 +10,16 @@ if TYPE_CHECKING:  # for editors and type checkers; a check at run time does wit
     from npbert.golden.kit import Kit
     from npbert.golden.making import make_kit
     from npbert.golden.report import Report
+    from npbert.golden.testing import assert_matches
 
-__all__ = ["Kit", "Report", "check_kit", "make_kit"]
-_HOMES = {"Kit": "kit", "Report": "report", "check_kit": "checking", "make_kit": "making"}
+__all__ = ["Kit", "Report", "assert_matches", "check_kit", "make_kit"]
+_HOMES = {
+    "Kit": "kit",
+    "Report": "report",
+    "assert_matches": "testing",
+    "check_kit": "checking",
+    "make_kit": "making",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -46,15 +46,15 @@ def check_kit(
     """Check a port's arrays against a kit, and say which of the classic mistakes they show.
 
     given    a .safetensors or .npz file, a folder of .npy files, or arrays by name:
-             "<case>/<name>", or the bare name where `case` says for which one or the kit has but
-             one. Any of them may be missing, but
+             "<case>/<name>", or {case: {name: array}}, or the bare name where `case` says for which
+             one or the kit has but one. Any of them may be missing, but
     require  patterns of names, such as "encoder.layer.*.output.LayerNorm" or "short/*": these must
              be given, in every case, or the check fails
     strict   fail as well where any tensor was not given, or any array is none of the kit's
     Raises ValueError if none of them is a tensor of the kit, for a pattern that no tensor has, and
     for a damaged kit or file.
     """
-    kit = kit if isinstance(kit, Kit) else Kit.read(kit)
+    kit = kit if isinstance(kit, Kit) else Kit(kit)
     arrays, dtypes = read_given(given)
     ports, unknown, elsewhere = sort_out(kit, arrays, dtypes, case)
     wanted = required(kit, [case] if case else [*kit.cases], ["*"] if strict else require)

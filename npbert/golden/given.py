@@ -19,6 +19,7 @@ from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case
 
 STORED = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float32"}
+JUDGED = {"float16": "float16", "float32": "float32", "float64": "float32"}  # by NumPy's names
 SEARCHED = 50  # unknown names for which the nearest known one is looked up
 
 
@@ -48,9 +49,40 @@ def read_given(given: Any) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             header = safetensors.header(path).tensors
             arrays = safetensors.read(path)
             return arrays, {name: STORED.get(header[name].dtype, "") for name in arrays}
-    arrays = {name: np.asarray(value) for name, value in given.items()}
-    known = {"float16": "float16", "float32": "float32", "float64": "float32"}
-    return arrays, {name: known.get(str(array.dtype), "") for name, array in arrays.items()}
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{short.repr(given)} given, expected a file, a folder or arrays by name")
+    arrays, dtypes = {}, {}
+    for name, value in flattened(given).items():
+        arrays[name], dtypes[name] = as_array(name, value)
+    return arrays, dtypes
+
+
+def flattened(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was given under "<case>/<name>", where it was given as {case: {name: array}}."""
+    flat: dict[str, Any] = {}
+    for name, value in given.items():
+        if not isinstance(name, str):
+            raise ValueError(f"{short.repr(name)} is no name of an array, expected a text")
+        inner = value if isinstance(value, Mapping) else {"": value}
+        flat |= {f"{name}/{rest}" if rest else name: each for rest, each in inner.items()}
+    return flat
+
+
+def as_array(name: str, value: Any) -> tuple[np.ndarray, str]:
+    """Return one array of a port, and the dtype that it is judged in; "" for one without any.
+
+    Tensors of other frameworks are taken, too; those in bfloat16, which NumPy lacks, are widened.
+    """
+    if hasattr(value, "detach"):  # torch's, which may require gradients or be on another device
+        value = value.detach().cpu()
+    dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    if dtype == "bfloat16":
+        value = value.float() if hasattr(value, "float") else value.astype(np.float32)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: no array, {short.repr(str(error))}") from None
+    return array, "bfloat16" if dtype == "bfloat16" else JUDGED.get(str(array.dtype), "")
 
 
 def read_folder(folder: Path) -> dict[str, np.ndarray]:

@@ -1,7 +1,9 @@
 """A golden kit: a directory with a model, inputs, and the expected value of every quantity.
 
-    kit = Kit.read("weights/golden/convbert-model")
+    kit = Kit("weights/golden/convbert-model")
     kit.tensor("last_hidden_state").equation, kit.expected("short")["encoder.layer.0"]
+    mine = {case: my_port(**kit.inputs(case)) for case in kit.cases}
+    print(kit.check(mine).render())
 
 The directory holds manifest.json, manifest.schema.json, which describes it, weights.safetensors,
 inputs.safetensors, expected.safetensors in float64 and expected_float32.safetensors. What an array
@@ -15,9 +17,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +35,9 @@ from npbert.model import params
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import PreTrainedConfig
 
+if TYPE_CHECKING:
+    from npbert.golden.report import Report
+
 SCHEMA = "manifest.schema.json"
 MANIFEST, WEIGHTS, INPUTS = "manifest.json", "weights.safetensors", "inputs.safetensors"
 EXPECTED, EXPECTED_FLOAT32 = "expected.safetensors", "expected_float32.safetensors"
@@ -44,50 +49,48 @@ class Kit:
 
     directory  where it lies        manifest  what manifest.json says (manifest.py)
     cases      by name              tensors   every quantity, in computing order
+
+    Raises FileNotFoundError for a directory or a file that is missing, ValueError for a damaged
+    manifest or file, and for arrays that are missing or of another shape than it says.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest):
-        self.directory = directory
-        self.manifest = manifest
-        self.name = manifest.name
-        self.cases: dict[str, Case] = manifest.cases
-        self.tensors: tuple[Tensor, ...] = manifest.tensors
+    def __init__(self, directory: str | os.PathLike[str]):
+        self.directory = Path(directory)
         self.files: dict[str, dict[str, np.ndarray]] = {}  # those that were read
+        with reading(self.directory):
+            self._read()
+
+    def _read(self) -> None:
+        """Read the manifest, and check that every file that it speaks of is there and fits."""
+        directory = self.directory
+        values = read_json(directory, MANIFEST)
+        with naming(directory / MANIFEST):
+            self.manifest: Manifest = read_manifest(values)
+            self.weights_path()
+            self.config()
+        self.name = self.manifest.name
+        self.cases: dict[str, Case] = self.manifest.cases
+        self.tensors: tuple[Tensor, ...] = self.manifest.tensors
         self.by_name = {
             n: tensor for tensor in self.tensors for n in (tensor.name, *tensor.aliases)
         }
-
-    def __repr__(self) -> str:
-        return f"Kit({self.name}: {len(self.tensors)} tensors, {len(self.cases)} cases)"
-
-    @classmethod
-    def read(cls, directory: str | os.PathLike[str]) -> Kit:
-        """Read a kit and check that it is whole: the manifest, and every file that it speaks of.
-
-        Raises FileNotFoundError for a directory or a file that is missing, ValueError for a damaged
-        manifest or file, and for arrays that are missing or of another shape than it says.
-        """
-        directory = Path(directory)
-        with reading(directory):
-            return cls._read(directory)
-
-    @classmethod
-    def _read(cls, directory: Path) -> Kit:
-        values = read_json(directory, MANIFEST)
-        with naming(directory / MANIFEST):
-            kit = cls(directory, read_manifest(values))
-            kit.weights_path()
-            kit.config()
         for name in (INPUTS, EXPECTED, EXPECTED_FLOAT32):
             if not (directory / name).is_file():
                 raise FileNotFoundError(f"{directory}: no {name}, the kit is not complete")
-        if not kit.weights_path().is_file():
-            raise FileNotFoundError(f"{directory}: the weights {kit.weights_path()} are missing")
-        kit.check_inputs()
-        kit.check_expected(EXPECTED, "F64")
-        kit.check_expected(EXPECTED_FLOAT32, "F32")
-        kit.check_files()
-        return kit
+        if not self.weights_path().is_file():
+            raise FileNotFoundError(f"{directory}: the weights {self.weights_path()} are missing")
+        self.check_inputs()
+        self.check_expected(EXPECTED, "F64")
+        self.check_expected(EXPECTED_FLOAT32, "F32")
+        self.check_files()
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike[str]) -> Kit:
+        """Return the kit of a directory: the same as `Kit(directory)`."""
+        return cls(directory)
+
+    def __repr__(self) -> str:
+        return f"Kit({self.name}: {len(self.tensors)} tensors, {len(self.cases)} cases)"
 
     # ---- what is in it ----
 
@@ -121,6 +124,21 @@ class Kit:
         """Return the values of one float32 run, as `expected` returns those in float64."""
         self.case(case)
         return {t.name: self.arrays(EXPECTED_FLOAT32)[f"{case}/{t.name}"] for t in self.tensors}
+
+    def check(
+        self,
+        given: Mapping[str, Any] | str | os.PathLike[str],
+        case: str | None = None,
+        strict: bool = False,
+        require: Sequence[str] = (),
+    ) -> Report:
+        """Check a port's arrays: `check_kit` of this kit (checking.py), which says what each means.
+
+        given: {"<case>/<name>": array}, {case: {name: array}}, or the path of a port's file.
+        """
+        from npbert.golden.checking import check_kit  # which needs this file
+
+        return check_kit(self, given, case, strict, require)
 
     def model(self, dtype: Any = np.float64) -> PreTrainedModel:
         """Build npbert's model of the kit, from its config and its weights.

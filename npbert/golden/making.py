@@ -138,7 +138,7 @@ def make_kit(
         values["weights"] = Path(os.path.relpath(weights, directory)).as_posix()
         values["parameters"] = described(model, stored_dtypes(weights, model))
     write_kit(directory, values, maker.files(own_weights=weights is None))
-    return Kit.read(directory)
+    return Kit(directory)
 
 
 # ---- the model -----------------------------------------------------------------------------
