@@ -1,17 +1,26 @@
-// ConvBERT for masked language modelling in plain JavaScript: a port, written from its golden kit.
+// ConvBERT with all its heads in plain JavaScript: a port, written from its golden kits.
 //
 //     node convbert.mjs KIT MINE.safetensors
 //
 // Reads the kit's config, weights and inputs, runs every case, and writes each quantity under the
 // name that the kit has for it. No packages; Node 18 or later. Shapes as in the kit's manifest:
 // B sentences, T tokens, E embedding width, D hidden width, H heads, S width of a head, A = H*S,
-// K kernel width, I feed-forward width, V vocabulary.
+// K kernel width, I feed-forward width, V vocabulary, L labels.
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 // ---- safetensors: 8 bytes of length, a JSON header, the numbers -------------------------------
 
-const ARRAYS = { F64: Float64Array, F32: Float32Array, I64: BigInt64Array };
+const half = (bits) => { // a sign, 5 bits of exponent, 10 of mantissa
+  const exponent = (bits >> 10) & 31, mantissa = (bits & 1023) / 1024;
+  const size = exponent ? 2 ** (exponent - 15) * (1 + mantissa) : 2 ** -14 * mantissa;
+  return bits >> 15 ? -size : size;
+};
+const NUMBERS = {
+  F32: (buffer) => new Float32Array(buffer),
+  F16: (buffer) => Float32Array.from(new Uint16Array(buffer), half),
+  I64: (buffer) => Array.from(new BigInt64Array(buffer), Number),
+};
 
 function readTensors(file) {
   const bytes = readFileSync(file);
@@ -20,7 +29,9 @@ function readTensors(file) {
   const tensors = {};
   for (const [name, { dtype, shape, data_offsets: [start, end] }] of Object.entries(header)) {
     const part = new Uint8Array(bytes.subarray(8 + length + start, 8 + length + end)); // aligned copy
-    tensors[name] = { shape, data: Array.from(new ARRAYS[dtype](part.buffer), Number) };
+    if (part.length !== end - start) throw new Error(`${file}: ends within ${name}`);
+    if (!NUMBERS[dtype]) throw new Error(`${file}: ${name} is ${dtype}, expected ${Object.keys(NUMBERS)}`);
+    tensors[name] = { shape, data: NUMBERS[dtype](part.buffer) };
   }
   return tensors;
 }
@@ -113,8 +124,9 @@ const gelu = (x) => map(x, (value) => 0.5 * value * (1 + erf(value / Math.SQRT2)
 
 // ---- ConvBERT -----------------------------------------------------------------------------------
 
-function run(config, weights, inputs, record) {
-  const [B, T] = inputs.input_ids.shape;
+function run(architecture, config, weights, inputs, record) {
+  const body = architecture === "ConvBertModel" ? "" : "convbert."; // before the names of the encoder
+  const T = last(inputs.input_ids), B = inputs.input_ids.data.length / T; // choices are sentences, too
   const D = config.hidden_size, H = Math.max(1, Math.floor(config.num_attention_heads / config.head_ratio));
   const K = config.conv_kernel_size, S = Math.floor(D / H / 2), A = H * S;
   const positions = Array.from({ length: B * T }, (_, i) => i % T);
@@ -202,20 +214,48 @@ function run(config, weights, inputs, record) {
     return record(`${path}.output.LayerNorm`, norm(add(x, narrow), `${path}.output.LayerNorm`));
   }
 
-  const embedded = "convbert.embeddings";
+  const embedded = `${body}embeddings`;
   const words = rows(`${embedded}.word_embeddings`, inputs.input_ids.data);
   const places = rows(`${embedded}.position_embeddings`, inputs.position_ids?.data ?? positions);
   const types = rows(`${embedded}.token_type_embeddings`, inputs.token_type_ids?.data ?? zeros);
   const sum = add(add(words, places), types);
   let x = record(`${embedded}.LayerNorm`, norm(sum, `${embedded}.LayerNorm`));
-  if (config.embedding_size !== D) x = module("convbert.embeddings_project", x);
-  for (let i = 0; i < config.num_hidden_layers; i++) x = layer(`convbert.encoder.layer.${i}`, x);
+  if (config.embedding_size !== D) x = module(`${body}embeddings_project`, x);
+  for (let i = 0; i < config.num_hidden_layers; i++) x = layer(`${body}encoder.layer.${i}`, x);
 
-  const head = "generator_predictions";
-  const activated = record("activated", gelu(module(`${head}.dense`, x)));
-  const transformed = record(`${head}.LayerNorm`, norm(activated, `${head}.LayerNorm`));
-  const table = weights["convbert.embeddings.word_embeddings.weight"]; // tied
-  record("generator_lm_head", linear(transformed, table, weights["generator_lm_head.bias"]));
+  // [B, T, D] -> [B, D]
+  const at = (t) => tensor([B, D], (i) => x.data[(Math.floor(i / D) * T + t) * D + (i % D)]);
+  const column = (y, which) => tensor([B, T], (i) => y.data[2 * i + which]); // [B, T, 2] -> [B, T]
+  const tanh = (y) => map(y, Math.tanh);
+  const heads = {
+    ConvBertModel() {},
+    ConvBertForMaskedLM() { // [B, T, D] -> [B, T, V]
+      const path = "generator_predictions";
+      const activated = record("activated", gelu(module(`${path}.dense`, x)));
+      const transformed = record(`${path}.LayerNorm`, norm(activated, `${path}.LayerNorm`));
+      const table = weights[`${body}embeddings.word_embeddings.weight`]; // tied
+      record("generator_lm_head", linear(transformed, table, weights["generator_lm_head.bias"]));
+    },
+    ConvBertForSequenceClassification() { // [B, T, D] -> [B, L]
+      const activated = record("classifier.activated", gelu(module("classifier.dense", at(0))));
+      module("classifier.out_proj", activated);
+    },
+    ConvBertForMultipleChoice() { // [Q*N, T, D] -> [Q, N]
+      const summary = record("summary", at(T - 1)); // the last position, padding included
+      const scores = module("classifier", config.summary_activation === "tanh" ? tanh(summary) : summary);
+      record("logits", { shape: inputs.input_ids.shape.slice(0, 2), data: scores.data });
+    },
+    ConvBertForTokenClassification() { // [B, T, D] -> [B, T, L]
+      module("classifier", x);
+    },
+    ConvBertForQuestionAnswering() { // [B, T, D] -> [B, T], twice
+      const both = module("qa_outputs", x);
+      record("start_logits", column(both, 0));
+      record("end_logits", column(both, 1));
+    },
+  };
+  if (!heads[architecture]) throw new Error(`${architecture}: expected ${Object.keys(heads).join(", ")}`);
+  heads[architecture]();
 }
 
 // ---- every case of the kit ----------------------------------------------------------------------
@@ -225,13 +265,14 @@ if (!mine) {
   console.error("usage: node convbert.mjs KIT MINE.safetensors");
   process.exit(2);
 }
-const { config, cases } = JSON.parse(readFileSync(join(kit, "manifest.json"), "utf8"));
-const weights = readTensors(join(kit, "weights.safetensors"));
+const manifest = JSON.parse(readFileSync(join(kit, "manifest.json"), "utf8"));
+const weights = readTensors(join(kit, manifest.weights)); // those of a trained model lie elsewhere
 const inputs = readTensors(join(kit, "inputs.safetensors"));
 const results = {};
-for (const { name } of cases) {
+for (const { name } of manifest.cases) {
   const own = Object.entries(inputs).filter(([key]) => key.startsWith(`${name}/`));
   const byArgument = Object.fromEntries(own.map(([key, value]) => [key.slice(name.length + 1), value]));
-  run(config, weights, byArgument, (path, x) => (results[`${name}/${path}`] = x));
+  const record = (path, x) => (results[`${name}/${path}`] = x);
+  run(manifest.architecture, manifest.config, weights, byArgument, record);
 }
 writeTensors(mine, results);

@@ -117,6 +117,12 @@ def add_check(commands: Any) -> None:
     command.add_argument(
         "--missing", action="store_true", help="list the names that were not given, case by case"
     )
+    command.add_argument(
+        "--html",
+        metavar="FILE",
+        help="write a page with your values and their differences beside npbert's, step by step, "
+        "of the case in which something is wrong first, or of --case",
+    )
     output = command.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")
     output.add_argument(
@@ -126,12 +132,19 @@ def add_check(commands: Any) -> None:
 
 def check(arguments: argparse.Namespace) -> int:
     """Print the report of a check and return the exit status."""
-    from npbert.golden import check_kit
+    from npbert.checkpoints.writing import atomic_write, output_file
+    from npbert.golden import check_kit, report_page
 
+    if arguments.html is not None:
+        output_file(arguments.html)  # what is wrong with it is said before any work
     report = check_kit(
         arguments.kit, arguments.mine, arguments.case, arguments.strict, arguments.require
     )
     not_given = report.not_given() if arguments.missing else {}
+    if arguments.html is not None:
+        page = report_page(report).encode("utf-8")
+        with atomic_write(arguments.html) as file:
+            file.write(page)
     if arguments.json:
         values = report.as_dict()
         print(json.dumps({**values, "not_given": not_given} if not_given else values, indent=2))

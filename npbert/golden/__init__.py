@@ -9,16 +9,18 @@ if TYPE_CHECKING:  # for editors and type checkers; a check at run time does wit
     from npbert.golden.checking import check_kit
     from npbert.golden.kit import Kit
     from npbert.golden.making import make_kit
+    from npbert.golden.page import report_page
     from npbert.golden.report import Report
     from npbert.golden.testing import assert_matches
 
-__all__ = ["Kit", "Report", "assert_matches", "check_kit", "make_kit"]
+__all__ = ["Kit", "Report", "assert_matches", "check_kit", "make_kit", "report_page"]
 _HOMES = {
     "Kit": "kit",
     "Report": "report",
     "assert_matches": "testing",
     "check_kit": "checking",
     "make_kit": "making",
+    "report_page": "page",
 }
 
 

@@ -29,6 +29,7 @@ class Row:
 
     inputs          the tensors of the kit that it is computed from
     written         its name in the port's file, "" where it was not given
+    value           the array itself, as it was given
     dtype           what it is judged as
     problem         what is wrong with it as an array, such as its shape
     remark          what else there is to say
@@ -44,6 +45,7 @@ class Row:
     shape: tuple[int, ...]
     inputs: tuple[str, ...] = ()
     written: str = ""
+    value: np.ndarray | None = field(default=None, repr=False)
     dtype: str = ""
     problem: str = ""
     remark: str = ""
@@ -114,7 +116,9 @@ def judge_expected(kit: Kit, port: Port, tensor: Tensor, inputs: tuple[str, ...]
     row = Row(tensor, case.name, tuple(tensor.cases[case.name].shape), inputs)
     if given is None:
         return row
+    given = port.arrays[tensor.name] = without_repeats(given, row.shape)
     row.written, row.dtype = port.written[tensor.name], port.dtypes[tensor.name]
+    row.value = given
     if tensor.kind == "input" and not row.dtype:
         row.dtype = "float32"  # ids are whole numbers
     if not row.dtype:
@@ -138,6 +142,20 @@ def judge_expected(kit: Kit, port: Port, tensor: Tensor, inputs: tuple[str, ...]
     if not row.expected_right:
         row.layout = layout_that_fits(row, case, given, expected)
     return row
+
+
+def without_repeats(given: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an array with axes of size 1 where the kit has them and a port repeats what is there.
+
+    Where all texts have the same positions the kit holds their embeddings once; a port may well
+    have them for every text.
+    """
+    if given.ndim == len(shape):
+        for axis, size in enumerate(shape):
+            first = given.take([0], axis) if given.shape[axis] > size == 1 else given
+            if given.dtype.kind != "O" and (given == first).all():
+                given = first
+    return given
 
 
 def what_is_no_number(difference: Difference, given: np.ndarray) -> str:

@@ -36,7 +36,7 @@ from npbert.model.base import PreTrainedModel
 from npbert.model.config import PreTrainedConfig
 
 if TYPE_CHECKING:
-    from npbert.golden.report import Report
+    from npbert.golden import Report
 
 SCHEMA = "manifest.schema.json"
 MANIFEST, WEIGHTS, INPUTS = "manifest.json", "weights.safetensors", "inputs.safetensors"
@@ -65,15 +65,9 @@ class Kit:
         directory = self.directory
         values = read_json(directory, MANIFEST)
         with naming(directory / MANIFEST):
-            self.manifest: Manifest = read_manifest(values)
+            self.describe(read_manifest(values))
             self.weights_path()
             self.config()
-        self.name = self.manifest.name
-        self.cases: dict[str, Case] = self.manifest.cases
-        self.tensors: tuple[Tensor, ...] = self.manifest.tensors
-        self.by_name = {
-            n: tensor for tensor in self.tensors for n in (tensor.name, *tensor.aliases)
-        }
         for name in (INPUTS, EXPECTED, EXPECTED_FLOAT32):
             if not (directory / name).is_file():
                 raise FileNotFoundError(f"{directory}: no {name}, the kit is not complete")
@@ -83,6 +77,16 @@ class Kit:
         self.check_expected(EXPECTED, "F64")
         self.check_expected(EXPECTED_FLOAT32, "F32")
         self.check_files()
+
+    def describe(self, manifest: Manifest) -> None:
+        """Take over what a manifest says."""
+        self.manifest = manifest
+        self.name = manifest.name
+        self.cases: dict[str, Case] = manifest.cases
+        self.tensors: tuple[Tensor, ...] = manifest.tensors
+        self.by_name = {
+            n: tensor for tensor in self.tensors for n in (tensor.name, *tensor.aliases)
+        }
 
     @classmethod
     def read(cls, directory: str | os.PathLike[str]) -> Kit:
@@ -136,9 +140,9 @@ class Kit:
 
         given: {"<case>/<name>": array}, {case: {name: array}}, or the path of a port's file.
         """
-        from npbert.golden.checking import check_kit  # which needs this file
+        from npbert import golden  # whose check needs this file
 
-        return check_kit(self, given, case, strict, require)
+        return golden.check_kit(self, given, case, strict, require)
 
     def model(self, dtype: Any = np.float64) -> PreTrainedModel:
         """Build npbert's model of the kit, from its config and its weights.

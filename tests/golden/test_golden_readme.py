@@ -23,7 +23,7 @@ SMALL = [kit for kit in KITS if not (ROOT / "weights" / kit.name).is_dir()]
 def test_the_code_runs_as_it_stands(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(ROOT)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names = {}
     for block in blocks:
         exec(block, names)

@@ -89,7 +89,8 @@ class KitInMemory(Kit):
         manifest = Manifest(
             {}, "in-memory", "", {}, type(model).__name__, {}, "", {}, "", cases, tensors, ()
         )
-        super().__init__(Path("memory"), manifest)
+        self.directory = Path("memory")
+        self.describe(manifest)
         self.files = {INPUTS: inputs, EXPECTED_FILE: expected}
         self.made_of = model
 

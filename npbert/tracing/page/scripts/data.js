@@ -13,6 +13,8 @@ let lastNames; // "section:last part of a name" -> how many quantities have it
 const onData = [];
 const onLine = []; // (element, function, number of the line)
 const onCard = []; // (card, quantity)
+const onChoices = []; // (elements beside the title of a large heatmap, quantity)
+let seen = (q) => q; // what a large heatmap shows of a quantity
 const inAddress = []; // () -> "key=value", or nothing
 
 // Take the data of a pass: that of the file, and later those of a live page.

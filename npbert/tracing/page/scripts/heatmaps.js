@@ -3,7 +3,7 @@
 // The head and the sentence that all quantities show, and the token that is followed, or null.
 const choice = { head: 0, row: 0, token: null };
 const places = new Map(); // "quantity:axis" -> place along an axis that only this quantity has
-const turned = new Map(); // quantity -> [axis of the rows, axis of the columns], where chosen
+const turned = new Map(); // name of a quantity -> [axis of the rows, axis of the columns], where chosen
 
 const ALL_TOKENS = "B*T"; // those of all sentences on one axis
 const isTokens = (letter) => letter === "T" || letter === ALL_TOKENS || /^T\+/.test(letter);
@@ -11,7 +11,7 @@ const letterOf = (q, axis) => (q.axes && q.axes[axis]) || "";
 
 // Which two axes to show: tokens by tokens where there are two, else tokens by channels.
 function shownAxes(q) {
-  if (turned.has(q)) return turned.get(q);
+  if (turned.has(q.name)) return turned.get(q.name);
   const n = q.shape.length;
   if (n === 0) return [-1, -1];
   if (n === 1) return [-1, 0];

@@ -13,8 +13,9 @@ function openLarge(q) {
   largeParts.frame.focus({ preventScroll: true });
 }
 
-function fillLarge(q) {
-  const number = quantities.indexOf(q); // -1 for a parameter
+function fillLarge(asked) {
+  const number = quantities.indexOf(asked); // -1 for a parameter
+  const q = seen(asked);
   const { place, last } = number < 0 ? { place: q.name.split(".").slice(0, -1).join("."), last: q.name.split(".").pop() } : shortName(q.name);
   const all = number < 0 ? [] : sections[sectionOf.get(q.section)].quantities;
   const at = all.indexOf(number);
@@ -85,10 +86,11 @@ function choices(q) {
       onchange: (event) => { set(Number(event.target.value)); show(); },
     }, q.shape.map((length, axis) => el("option", { value: axis, selected: axis === now }, `${letterOf(q, axis)} ${length}`))));
     found.push(
-      pick("down", rows, (axis) => turned.set(q, axis === columns ? [columns, rows] : [axis, columns])),
-      pick("across", columns, (axis) => turned.set(q, axis === rows ? [columns, rows] : [rows, axis])),
+      pick("down", rows, (axis) => turned.set(q.name, axis === columns ? [columns, rows] : [axis, columns])),
+      pick("across", columns, (axis) => turned.set(q.name, axis === rows ? [columns, rows] : [rows, axis])),
     );
   }
+  for (const each of onChoices) each(found, q);
   return found;
 }
 
