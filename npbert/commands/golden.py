@@ -121,7 +121,7 @@ def add_check(commands: Any) -> None:
         "--html",
         metavar="FILE",
         help="write a page with your values and their differences beside npbert's, step by step, "
-        "of the case in which something is wrong first, or of --case",
+        "of --case, or of the largest case in which the first wrong step is wrong",
     )
     output = command.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print JSON")

@@ -42,13 +42,13 @@ function comparisonElement(q) {
     type: "button", class: "thumb", "aria-label": `${q.name}, ${VIEWS[name]}: open the heatmap large`,
     onclick: () => { view = name; go(numberOf.get(q.name), { open: true }); },
   }, smallMap(q.views[name], "thumb"),
-  el("span", { class: "mini" }, el("b", {}, VIEWS[name]), " ", shown(-q.views[name].limit, 2), rampElement(q.views[name]), shown(q.views[name].limit, 2)));
+  el("span", { class: "mini" }, el("b", {}, VIEWS[name]), " ", shown(q.views[name].signed ? -q.views[name].limit : 0, 2), rampElement(q.views[name]), shown(q.views[name].limit, 2)));
   return el("div", { class: "comparison" },
     el("p", { class: `verdict ${verdictOf(q)}` }, el("b", {}, q.check.verdict), q.check.said.map((said) => el("span", {}, said))),
-    q.views ? el("div", { class: "maps" }, map("port"), map("difference")) : null);
+    q.views ? el("div", { class: "maps" }, Object.keys(VIEWS).map(map)) : null);
 }
 
-onCard.push((card, q) => card.append(comparisonElement(q)));
+onCard.push((card, q) => card.querySelector("header").after(comparisonElement(q)));
 
 // ---- beside the large heatmap ---------------------------------------------------------------
 
@@ -62,11 +62,15 @@ onChoices.push((found, q) => { if (q.views) found.unshift(viewPicker(q)); });
 
 // ---- at the top -----------------------------------------------------------------------------
 
+// A line of text in which the names of quantities are links.
 function linkedLine(text) {
-  const found = check.wrong.filter((name) => text.includes(name)).sort((a, b) => b.length - a.length)[0];
-  if (!found) return [text];
-  const at = text.indexOf(found);
-  return [text.slice(0, at), el("a", { href: `#${encodeURIComponent(found)}` }, found), text.slice(at + found.length)];
+  return text.split(/([\w.]*\w)/).map((part) => {
+    const number = numberOf.get(part);
+    const isName = number !== undefined && quantities[number].name === part;
+    // Some names are words of the language, too.
+    return isName && (part.includes(".") || check.wrong.includes(part))
+      ? el("a", { href: `#${encodeURIComponent(part)}` }, part) : part;
+  });
 }
 
 function renderCheck() {

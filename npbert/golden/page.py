@@ -29,13 +29,12 @@ HERE = Path(__file__).parent
 
 
 def report_page(report: Report, case: str | None = None) -> str:
-    """Return the page of one case as HTML: of that in which something is wrong first, if any is.
+    """Return the page of one case as HTML: the largest in which the first wrong tensor is wrong.
 
     Raises ValueError for a case that the kit does not have, or that nothing was given for.
     """
-    kit, first = report.kit, report.first
-    if case is None:
-        case = first.case if first else next(iter(report.rows))
+    kit = report.kit
+    case = case or telling_case(report)
     kit.case(case)
     if case not in report.rows:
         raise ValueError(f"nothing was given for the case {case}, but for {', '.join(report.rows)}")
@@ -50,6 +49,18 @@ def report_page(report: Report, case: str | None = None) -> str:
             quantity["check"] = beside(row, own[row.name], quantity)
     style, script = ((HERE / f"comparison.{kind}").read_text("utf-8") for kind in ("css", "js"))
     return render(data, More(styles=(style,), scripts=(script,)))
+
+
+def telling_case(report: Report) -> str:
+    """Return the case to show: the largest of those in which the first wrong tensor is wrong."""
+    first = report.first
+    shows = {
+        case: [row for row in rows if first is None or (row.name == first.name and row.fails)]
+        for case, rows in report.rows.items()
+    }
+    return max(
+        (c for c, rows in shows.items() if rows), key=lambda c: report.kit.cases[c].real.size
+    )
 
 
 # ---- what the page is of -----------------------------------------------------------------------
@@ -92,14 +103,13 @@ def tokenizer_of(kit: Kit) -> Any:
 
 def about(report: Report, case: str) -> dict[str, Any]:
     """Return what the page says of the whole check, and of one case."""
-    rows, first = report.rows[case], report.first
-    here = next((row.name for row in rows if row.fails), None)
+    rows = report.rows[case]
     counts = Counter(row.verdict for row in rows if row.given)
     return {
         "kit": report.kit.name,
         "case": case,
         "passed": report.passed,
-        "first": here if first is None or first.case != case else first.name,
+        "first": next((row.name for row in rows if row.fails), None),
         "summary": summary(report),
         "counts": dict(counts.most_common()),
         "given": [sum(row.given for row in rows), len(rows)],
