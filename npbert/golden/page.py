@@ -18,7 +18,7 @@ from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case
 from npbert.golden.report import Report, decisive, summary
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer
-from npbert.tracing.page.collecting import BUDGET, describe
+from npbert.tracing.page.collecting import describe
 from npbert.tracing.page.listing import list_pass
 from npbert.tracing.page.reading import Reading
 from npbert.tracing.page.rendering import More, render
@@ -40,7 +40,7 @@ def report_page(report: Report, case: str | None = None) -> str:
         raise ValueError(f"nothing was given for the case {case}, but for {', '.join(report.rows)}")
     reading = reading_of(kit, kit.cases[case])
     listing = list_pass(reading.model, **reading.inputs)
-    data = describe(listing, reading, BUDGET // 3)  # a third for each: npbert's, theirs, between
+    data = describe(listing, reading)
     data["check"] = about(report, case)
     rows = {row.name: row for row in report.rows[case] if row.given}
     own = {quantity.name: quantity.value for quantity in listing.trace}
@@ -84,10 +84,14 @@ def reading_of(kit: Kit, case: Case) -> Reading:
 class Ids:
     """Stands for the tokenizer of a model that has no vocabulary: a piece is its number."""
 
-    mask_token = pad_token = None
+    mask_token = pad_token = cls_token = ""
+    all_special_tokens = ()
 
     def convert_ids_to_tokens(self, ids: list[int]) -> list[str]:
         return [str(number) for number in ids]
+
+    def decode(self, ids: list[int]) -> str:
+        return " ".join(self.convert_ids_to_tokens(ids))
 
 
 def tokenizer_of(kit: Kit) -> Any:
@@ -128,13 +132,23 @@ def beside(row: Row, own: np.ndarray, quantity: dict[str, Any]) -> dict[str, Any
     given = row.value
     if given is None or given.shape != own.shape or given.dtype.kind not in "iufb":
         return found
-    kept = tuple(quantity.get("steps", [1] * own.ndim))
+    kept = kept_places(quantity)
     given, own = given.astype(np.float64), own.astype(np.float64)
     both = counted(given) & counted(own)
     difference = np.where(both, np.where(both, given, 0.0) - np.where(both, own, 0.0), np.nan)
     for name, array in (("port", given), ("difference", difference)):
         found[name] = {**statistics(array), **packed(array, kept)}
     return found
+
+
+def kept_places(quantity: dict[str, Any]) -> tuple[np.ndarray, ...]:
+    """Return the entries of each axis that a page has of npbert's values."""
+    steps = quantity.get("steps", [1] * len(quantity["shape"]))
+    chosen = quantity.get("kept", [None] * len(steps))
+    return tuple(
+        np.arange(0, size, step) if places is None else np.array(places)
+        for size, step, places in zip(quantity["shape"], steps, chosen)
+    )
 
 
 def sentences(row: Row) -> list[str]:

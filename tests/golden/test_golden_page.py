@@ -95,9 +95,14 @@ def test_a_trained_kit_has_words_along_its_edges():
     kit = Kit(SHIPPED / "convbert-tiny-disturbed")
     data = data_of(report_page(kit.check(right(kit))))
     assert data["tokens"] == [["[CLS]", "yes", ".", "[SEP]", "[PAD]"]] and data["texts"] == ["Yes."]
-    kit = Kit(SHIPPED / "mobilebert-multiple-choice")  # ids alone, and an axis of choices
+
+
+@pytest.mark.parametrize("head", ["multiple-choice", "question-answering", "pre-training"])
+def test_a_kit_without_a_vocabulary_has_ids_along_its_edges(head):
+    kit = Kit(SHIPPED / f"mobilebert-{head}")
     data = data_of(report_page(kit.check(right(kit))))
-    assert len(data["tokens"]) == 2 and data["tokens"][0][0].isdigit()
+    assert all(token.isdigit() for row in data["tokens"] for token in row)
+    assert len(data["tokens"]) == (2 if head == "multiple-choice" else 1)
 
 
 # ---- the command -------------------------------------------------------------------------------

@@ -45,11 +45,8 @@ def collect(reading: Reading) -> dict[str, Any]:
     return describe(list_pass(reading.model, **reading.inputs), reading)
 
 
-def describe(listing: Listing, reading: Reading, budget: int = BUDGET) -> dict[str, Any]:
-    """Return the data of the page of a pass that has been run.
-
-    budget: how many values of all quantities together the page may hold.
-    """
+def describe(listing: Listing, reading: Reading) -> dict[str, Any]:
+    """Return the data of the page of a pass that has been run."""
     model = reading.model
     sections = sections_of(listing.steps)
     functions, steps = functions_and_steps(listing, sections)
