@@ -45,12 +45,11 @@ def hub(tmp_path, monkeypatch):
         yield hub
 
 
-VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat on mat ##s . , ? a".split()
-
-
 @pytest.fixture
 def checkpoint(tmp_path):
     """A directory with a small random masked-LM ConvBERT of 16 word pieces and 12 positions."""
+    from small_models import VOCABULARY
+
     from npbert import ConvBertConfig, ConvBertForMaskedLM
 
     config = ConvBertConfig(

@@ -1,8 +1,5 @@
 """What the tests of a corpus share: small checkpoints, and commands that run on files."""
 
-import csv
-import json
-
 import pytest
 from task_checkpoints import labelled, make_checkpoint
 
@@ -44,15 +41,3 @@ def run(directories, tmp_path, capfd, monkeypatch):
         return status, captured.err
 
     return run
-
-
-def rows_of(path):
-    """Return the rows of a file as dictionaries, as Python's csv and json and pyarrow read it."""
-    text = path.read_text("utf-8") if path.suffix != ".parquet" else ""
-    if path.suffix == ".csv":
-        return list(csv.DictReader(text.splitlines(keepends=True)))
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines()]
-    from pyarrow import parquet
-
-    return parquet.read_table(path).to_pylist()

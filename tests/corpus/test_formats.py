@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from conftest import rows_of
+from corpus_rows import rows_of
 
 import npbert
 from npbert.commands.options import make_parser

@@ -21,6 +21,7 @@ HEADS = {
 }
 ALL_HEADS = [(family, head) for family, heads in HEADS.items() for head in heads]
 
+VOCABULARY = "[PAD] [UNK] [CLS] [SEP] [MASK] the cat dog sat on mat ##s . , ? a".split()
 SIZES = dict(
     vocab_size=20,
     hidden_size=12,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import VOCABULARY
+from small_models import VOCABULARY
 
 import npbert
 from npbert.tracing.page import collecting, make_page, rendering, values
