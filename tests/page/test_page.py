@@ -16,6 +16,7 @@ from small_models import VOCABULARY
 import npbert
 from npbert.tracing.page import collecting, make_page, rendering, values
 from npbert.tracing.page.collecting import collect
+from npbert.tracing.page.listing import list_pass
 from npbert.tracing.page.marking import function_source, functions_of, marked_lines
 from npbert.tracing.page.reading import Reading, read
 
@@ -422,3 +423,31 @@ def test_a_padded_row(tmp_path):
     assert scores["shape"] == [2, 2, 9, 9] and scores["masked"] == 2 * 9 * 2
     assert abs(scores["min"]) < 1e6 and np.isnan(unpacked(scores)).sum() == 36
     assert data["quantities"][-1]["section"] == "end"
+
+
+# ---- parameters ----------------------------------------------------------------------------
+
+
+def test_parameters_have_values_within_their_budget(data, checkpoint, monkeypatch):
+    stored = read(checkpoint, [TEXT]).model.state_dict()
+    for name, p in data["parameters"].items():
+        assert p["mean"] == pytest.approx(stored[name].mean(dtype=float), abs=1e-6)
+        np.testing.assert_allclose(unpacked(p), stored[name], rtol=1e-3, atol=1e-6)
+    monkeypatch.setattr(collecting, "PARAMETER_BUDGET", 2500)
+    cut = collect(read(checkpoint, [TEXT]))["parameters"]
+    assert sum(unpacked(p).size for p in cut.values()) <= 2500
+    assert {name: p["max"] for name, p in cut.items()} == {
+        name: p["max"] for name, p in data["parameters"].items()
+    }
+
+
+def test_a_further_pass_brings_no_values_of_parameters(checkpoint):
+    reading = read(checkpoint, [TEXT])
+    data = collecting.describe(list_pass(reading.model, **reading.inputs), reading)
+    assert data["parameters"] and not any("data" in p for p in data["parameters"].values())
+
+
+def test_papers_have_titles_and_links(data):
+    assert data["papers"]["Jiang et al. 2020"]["link"] == "https://arxiv.org/abs/2008.02496"
+    named = {q["paper"].partition(",")[0] for q in data["quantities"]} - {""}
+    assert named == {*data["papers"]}

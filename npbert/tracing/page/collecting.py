@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -31,7 +30,6 @@ from npbert.tracing.papers import PAPERS
 
 BUDGET = 2_000_000  # values of all quantities together: about 5 MB
 PARAMETER_BUDGET = 300_000  # values of all parameters together
-KNOWN: WeakKeyDictionary[PreTrainedModel, dict[str, Any]] = WeakKeyDictionary()
 MOST_KEPT = 64  # tokens of a row that are kept of texts too long to keep all
 TOP = 10  # word pieces that are named for each position
 
@@ -42,11 +40,15 @@ LAYER = re.compile(r"(?:^|\.)layers?\.(\d+)$")
 
 def collect(reading: Reading) -> dict[str, Any]:
     """Run the model and return the data of its page. Errors are those of the call."""
-    return describe(list_pass(reading.model, **reading.inputs), reading)
+    data = describe(list_pass(reading.model, **reading.inputs), reading)
+    return data | {"parameters": with_values(data["parameters"], reading.model)}
 
 
 def describe(listing: Listing, reading: Reading) -> dict[str, Any]:
-    """Return the data of the page of a pass that has been run."""
+    """Return the data of the page of a pass that has been run, without values of parameters.
+
+    These are the same in every pass of a model: a page that shows another keeps them.
+    """
     model = reading.model
     sections = sections_of(listing.steps)
     functions, steps = functions_and_steps(listing, sections)
@@ -246,24 +248,26 @@ def best_pieces(value: np.ndarray, reading: Reading, with_probabilities: bool) -
 
 
 def parameters_of(listing: Listing, model: PreTrainedModel) -> dict[str, Any]:
-    """Return the parameters that are named as inputs, with what a quantity has of values."""
+    """Return the parameters that are named as inputs, with their shapes."""
     wanted = {name for quantity in listing.trace for name in quantity.inputs}
     wanted |= {*listing.names.values()}
-    described = KNOWN.setdefault(model, {})  # of one model they are the same in every pass
-    arrays = {name: array for name, array in params.flatten(model.params) if name in wanted}
-    if not arrays.keys() <= described.keys():
-        most = most_for([(array.shape, {}) for array in arrays.values()], PARAMETER_BUDGET)
-        described |= {name: described_parameter(array, most) for name, array in arrays.items()}
-    return {name: described[name] for name in arrays}
+    return {
+        name: {"shape": list(array.shape), "dtype": str(array.dtype)}
+        for name, array in params.flatten(model.params)
+        if name in wanted
+    }
 
 
-def described_parameter(array: np.ndarray, most: int) -> dict[str, Any]:
-    """Return shape, statistics and at most so many values of a parameter."""
-    steps = steps_for(array.shape, most)
-    found: dict[str, Any] = {"shape": list(array.shape), "dtype": str(array.dtype)}
-    found |= statistics(array) | packed(array, places_for(array.shape, most, {}))
-    if max(steps, default=1) > 1:
-        found |= {"steps": list(steps), "kept": [None] * len(steps)}
+def with_values(parameters: dict[str, Any], model: PreTrainedModel) -> dict[str, Any]:
+    """Return the entries of parameters with all that a quantity has of values."""
+    arrays = {name: array for name, array in params.flatten(model.params) if name in parameters}
+    most = most_for([(array.shape, {}) for array in arrays.values()], PARAMETER_BUDGET)
+    found = {}
+    for name, array in arrays.items():
+        places, steps = places_for(array.shape, most, {}), steps_for(array.shape, most)
+        found[name] = parameters[name] | statistics(array) | packed(array, places)
+        if max(steps, default=1) > 1:
+            found[name] |= {"steps": list(steps), "kept": [None] * len(steps)}
     return found
 
 

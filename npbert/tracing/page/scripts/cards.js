@@ -96,7 +96,14 @@ function lineLink(q, part, [step, line]) {
   }, `${f.name}, ${f.file}:${line}`);
 }
 
-const parameterAddress = (name) => `#${encodeURIComponent(quantities[current.number || 0].name)}&parameter=${encodeURIComponent(name)}`;
+function parameterTitle(name) {
+  const { mean, std } = page.parameters[name];
+  return mean === undefined ? name : `${name}: mean ${shown(mean)}, spread ${shown(std)}`;
+}
+
+// Where a parameter opens; nowhere, if the page has no values of it.
+const parameterAddress = (name) => (page.parameters[name].data
+  ? `#${encodeURIComponent(quantities[current.number || 0].name)}&parameter=${encodeURIComponent(name)}` : null);
 
 function linksElement(number) {
   const q = quantities[number];
@@ -107,7 +114,7 @@ function linksElement(number) {
   if (q.inputs.length) {
     found.push(row("from", listed(q.inputs.map((input) => (typeof input === "number"
       ? quantityLink(input)
-      : el("a", { class: "parameter", href: parameterAddress(input), title: `${input}: mean ${shown(page.parameters[input].mean)}, spread ${shown(page.parameters[input].std)}` },
+      : el("a", { class: "parameter", href: parameterAddress(input), title: parameterTitle(input) },
         parameterName(input), " ", shapeElement(null, page.parameters[input].shape, "axes small")))))));
   }
   if (q.users.length) found.push(row("used by", listed(q.users.map(quantityLink))));

@@ -19,6 +19,7 @@ const inAddress = []; // () -> "key=value", or nothing
 
 // Take the data of a pass: that of the file, and later those of a live page.
 function takeData(data) {
+  keepValues(page, data);
   page = data;
   ({ quantities, steps, sections } = page);
   sectionOf = new Map(sections.map((section, i) => [section.key, i]));
@@ -53,6 +54,15 @@ function takeData(data) {
     lastNames.set(key, (lastNames.get(key) || 0) + 1);
   });
   for (const each of onData) each();
+}
+
+// The values of parameters come with a page's first pass only: those of a model do not change.
+function keepValues(before, after) {
+  if (!before || before.model.name !== after.model.name) return;
+  for (const [name, parameter] of Object.entries(after.parameters)) {
+    const known = before.parameters[name];
+    if (known && known.data && !parameter.data) after.parameters[name] = { ...known };
+  }
 }
 
 takeData(JSON.parse(document.getElementById("data").textContent));

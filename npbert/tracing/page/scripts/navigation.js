@@ -144,7 +144,7 @@ function readHash() {
   for (const part of parts) {
     const [key, value] = part.split("=");
     if (["head", "row", "token"].includes(key)) choice[key] = Math.max(0, parseInt(value, 10) || 0);
-    if (key === "parameter" && page.parameters[decoded(value)]) current.parameter = decoded(value);
+    if (key === "parameter" && page.parameters[decoded(value)]?.data) current.parameter = decoded(value);
   }
   current.number = number;
   current.open = parts.includes("open");

@@ -51,7 +51,7 @@ function search(text) {
   const here = (each) => (quantities[each.number].section === current.section ? 0 : 1);
   names.sort((a, b) => a.rank - b.rank || here(a) - here(b) || a.number - b.number);
   const lines = sourceLines.filter((line) => has(line.text.toLowerCase()));
-  const parameters = Object.keys(page.parameters).filter((name) => has(name.toLowerCase())).map((parameter) => ({ parameter }));
+  const parameters = Object.keys(page.parameters).filter((name) => parameterAddress(name) && has(name.toLowerCase())).map((parameter) => ({ parameter }));
   return [...names, ...parameters, ...lines];
 }
 
