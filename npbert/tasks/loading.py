@@ -11,6 +11,7 @@ from typing import Any
 from npbert import auto
 from npbert.checkpoints.hub_cache import hub_name
 from npbert.checkpoints.saving import reading
+from npbert.checkpoints.sentence_files import body_folder
 from npbert.checkpoints.shipped import (
     WITHOUT,
     HubOptions,
@@ -140,7 +141,7 @@ def load(
                 f"give another model (--model), by name or directory; {WITHOUT}"
             )
     if not isinstance(model, PreTrainedModel):
-        directory = checkpoint_directory(model, **hub)
+        directory = body_folder(checkpoint_directory(model, **hub))
         with reading(directory):  # both are of one save
             model, own_tokenizer = _load(task, directory.resolve())
         tokenizer = own_tokenizer if tokenizer is None else tokenizer

@@ -83,7 +83,7 @@ class Recipe:
     body: where the checkpoint is, if anywhere. max_seq_length: how many tokens of a text count,
     None for as many as the model and the tokenizer take. do_lower_case: whether texts are
     lowercased, whatever the tokenizer does. prompts: what may be put before a text, by name;
-    default_prompt_name: which is when none is named.
+    default_prompt_name: which is when none is named. is_folder: whether there are modules at all.
     """
 
     body: Path | None = None
@@ -93,6 +93,7 @@ class Recipe:
     do_lower_case: bool = False
     prompts: dict[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
+    is_folder: bool = False
 
     def prompt(self, name: str | None) -> str:
         """Return the prompt of a name, or the default; a ValueError for an unknown name."""
@@ -136,6 +137,7 @@ def read_recipe(directory: Path) -> Recipe:
         directory / body.folder,
         pooling,
         tuple(steps),
+        is_folder=True,
         **_of_body(directory / body.folder),
         **_prompts(directory),
     )

@@ -29,6 +29,7 @@ def encode(
     normalize: bool | None = None,
     batch_tokens: int = BATCH_TOKENS,
     *,
+    truncation: bool = True,
     tokenizer: BertTokenizer | None = None,
     progress: bool | None = None,
     **hub: Unpack[HubOptions],
@@ -45,6 +46,8 @@ def encode(
     normalize: True gives every vector length 1, False leaves out that the folder does; None: as the
         folder says.
     batch_tokens: about how many tokens are run together.
+    truncation: False refuses a text that is too long for a plain checkpoint instead of cutting it;
+        a sentence-embedding folder says itself where its texts are cut.
     tokenizer, progress, hub: as of `text_classification`.
 
     Returns float32: [N, D] for a list, [D] for a text. As in sentence-transformers what is longer
@@ -52,8 +55,8 @@ def encode(
     any company: for BERT and SqueezeBERT that of sentence-transformers in any batch, for ConvBERT
     and MobileBERT, whose answers padding changes, the one that it gives for the text alone.
 
-    Raises ValueError for a text that is none, an unknown prompt_name, and a module that npbert does
-    not have; FileNotFoundError where there is no such checkpoint.
+    Raises ValueError for a text that is none or too long, for an unknown prompt_name, and for a
+    module that npbert does not have; FileNotFoundError where there is no such checkpoint.
     """
     recipe, body, tokenizer = embedder(model, tokenizer, hub)
     check_count("batch_tokens", batch_tokens)
@@ -66,7 +69,8 @@ def encode(
         limit = min(recipe.max_seq_length, body.config.max_position_embeddings)
 
     def row(text: str, name: str = "the text") -> Row:
-        return row_of(text, body, tokenizer, None, True, limit, name)
+        cuts = truncation or recipe.is_folder
+        return row_of(text, body, tokenizer, None, cuts, limit, name)
 
     prompt_tokens = 0
     if prompt and not recipe.pooling.counts_prompt:
