@@ -72,6 +72,9 @@ def hub_directory(
             return _fetch(repository, parts, revision, cache_dir, token)
         except OSError as error:
             if found is None or lacks:
+                if isinstance(error, ConnectionError):
+                    words = f"{error}, and {repository} is not in the cache (or not whole)"
+                    raise ConnectionError(words) from None
                 raise
             hindrance = str(error)
     if found is not None and not lacks:

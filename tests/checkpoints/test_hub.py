@@ -167,6 +167,7 @@ def test_no_network(hub, files, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     message = message_of(ConnectionError)
     assert message.startswith("the Hub (http://127.0.0.1:9) cannot be reached (Conn")
+    assert message.endswith(f"), and {NAME} is not in the cache (or not whole)")
     assert npbert.AutoConfig.from_pretrained(NAME)  # it is in the cache
 
 
