@@ -107,6 +107,12 @@ def add_check(commands: Any) -> None:
         help="fail as well for tensors that were not given, and for names that the kit lacks",
     )
     command.add_argument(
+        "--precision",
+        choices=("float16", "bfloat16"),
+        help="what the port computed in, where it wrote something wider (default: found by the "
+        "dtype, or by the numbers, of what it wrote)",
+    )
+    command.add_argument(
         "--require",
         metavar="PATTERN",
         action="append",
@@ -138,7 +144,12 @@ def check(arguments: argparse.Namespace) -> int:
     if arguments.html is not None:
         output_file(arguments.html)  # what is wrong with it is said before any work
     report = check_kit(
-        arguments.kit, arguments.mine, arguments.case, arguments.strict, arguments.require
+        arguments.kit,
+        arguments.mine,
+        arguments.case,
+        arguments.strict,
+        arguments.require,
+        arguments.precision,
     )
     not_given = report.not_given() if arguments.missing else {}
     if arguments.html is not None:

@@ -31,6 +31,7 @@ from npbert.golden.judging import (
 )
 from npbert.golden.kit import MANIFEST, Kit
 from npbert.golden.manifest import Case, Tensor
+from npbert.golden.precision import NARROW, precision_of
 from npbert.golden.report import Blame, Report
 from npbert.tracing.quantities import Trace
 from npbert.tracing.recording import trace
@@ -42,6 +43,7 @@ def check_kit(
     case: str | None = None,
     strict: bool = False,
     require: Sequence[str] = (),
+    precision: str | None = None,
 ) -> Report:
     """Check a port's arrays against a kit, and say which of the classic mistakes they show.
 
@@ -51,11 +53,19 @@ def check_kit(
     require  patterns of names, such as "encoder.layer.*.output.LayerNorm" or "short/*": these must
              be given, in every case, or the check fails
     strict   fail as well where any tensor was not given, or any array is none of the kit's
+    precision
+             "float16" or "bfloat16": what the port computed in, whatever it wrote; None: float32,
+             or the dtype of the file, or the one of which all numbers are that were written
     Raises ValueError if none of them is a tensor of the kit, for a pattern that no tensor has, and
     for a damaged kit or file.
     """
+    if precision not in (None, *NARROW):
+        raise ValueError(f"precision is {precision!r}, expected one of {', '.join(NARROW)}")
     kit = kit if isinstance(kit, Kit) else Kit(kit)
     arrays, dtypes = read_given(given)
+    precision = precision or precision_of(arrays, dtypes)
+    if precision:
+        dtypes = {name: precision if dtype else "" for name, dtype in dtypes.items()}
     ports, unknown, elsewhere = sort_out(kit, arrays, dtypes, case)
     wanted = required(kit, [case] if case else [*kit.cases], ["*"] if strict else require)
     model = kit.model()
@@ -87,7 +97,9 @@ def check_kit(
         for name, tensors in wanted.items()
     }
     missing = {name: tensors for name, tensors in missing.items() if tensors}
-    return Report(kit, by_case, blames(followed), findings, unknown, elsewhere, missing, strict)
+    return Report(
+        kit, by_case, blames(followed), findings, unknown, elsewhere, missing, strict, precision
+    )
 
 
 def leave_out(row: Row, written: str) -> None:

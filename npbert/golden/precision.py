@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from npbert.golden.comparing import MASKED
 
+NARROW = ("float16", "bfloat16")
+FEWEST = 24  # numbers, no whole ones, that tell a precision
 LARGEST = {"float16": 65504.0, "bfloat16": float(np.float32(3.3895314e38))}
 
 
@@ -24,6 +28,22 @@ def rounded(array: np.ndarray, dtype: str) -> np.ndarray:
     half = ((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)
     nearest = ((bits + half) & np.uint32(0xFFFF0000)).view(np.float32)
     return np.where(np.isfinite(array), nearest, array)
+
+
+def precision_of(arrays: Mapping[str, np.ndarray], dtypes: Mapping[str, str]) -> str:
+    """Return the narrower dtype in which a port computed, by the numbers that it wrote; or "".
+
+    It is the one of which all numbers are that were written as float32 or float64; few of them,
+    ones and zeros say, are such by chance.
+    """
+    wide = [array for name, array in arrays.items() if dtypes[name] == "float32"]
+    wide = [array for array in wide if array.dtype.kind == "f"]
+    if sum((np.abs(array) != np.rint(np.abs(array))).sum() for array in wide) < FEWEST:
+        return ""
+    for dtype in ("bfloat16", "float16"):  # most numbers of the first are such of the second
+        if all(is_rounded(array, dtype) for array in wide):
+            return dtype
+    return ""
 
 
 def is_rounded(array: np.ndarray, dtype: str) -> bool:

@@ -12,6 +12,7 @@ from npbert.golden.diagnosis import Finding
 from npbert.golden.judging import Row
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Tolerance
+from npbert.golden.precision import LARGEST, NARROW
 from npbert.terminal import counted, padded, width_of
 
 AROUND = 2  # rows that are shown before and after one that matters
@@ -55,6 +56,7 @@ class Report:
     elsewhere  how many arrays were left out, of cases that were not asked for
     missing    for every case the tensors that had to be given and were not
     strict     whether unknown names are a failure, too
+    precision  the narrower dtype that all arrays are judged in, whatever they were written in; ""
     """
 
     kit: Kit
@@ -65,6 +67,7 @@ class Report:
     elsewhere: int = 0
     missing: dict[str, list[str]] = field(default_factory=dict)
     strict: bool = False
+    precision: str = ""
 
     @property
     def given(self) -> list[Row]:
@@ -111,6 +114,7 @@ class Report:
         return {
             "kit": self.kit.name,
             "passed": self.passed,
+            "precision": self.precision or None,
             "first": None if first is None else {"case": first.case, "name": first.name},
             "mistakes": [blame.as_dict() for blame in self.blames],
             "diagnosis": [finding_as_dict(finding) for finding in self.findings],
@@ -231,6 +235,8 @@ def summary(report: Report) -> list[str]:
         lines.append(what_is_right(report))
         lines += what_was_narrow(report)
     else:
+        if report.precision:
+            lines.append(f"Judged at the precision of {report.precision}.")
         lines += about_first(report, first)
         others = [blame for blame in report.blames if blame.row.name != first.name]
         if others:
@@ -246,6 +252,7 @@ def summary(report: Report) -> list[str]:
                 f"computes the same from your values."
             )
         lines += diagnosis(report)
+    lines += what_does_not_fit(report)
     lines += leftovers(report)
     return lines
 
@@ -259,7 +266,8 @@ def what_is_right(report: Report) -> str:
     rest = f"; {counted(missing, 'other')} {'was' if missing == 1 else 'were'} not given"
     many = f"all {len(names)} tensors given are within their tolerances"
     what = "the tensor given is within its tolerance" if len(names) == 1 else many
-    return f"Right: {what}, in {counted(len(report.rows), 'case')}{rest if missing else ''}."
+    right = f"Right at the precision of {report.precision}" if report.precision else "Right"
+    return f"{right}: {what}, in {counted(len(report.rows), 'case')}{rest if missing else ''}."
 
 
 def about_first(report: Report, first: Row) -> list[str]:
@@ -355,13 +363,41 @@ def about_finding(finding: Finding) -> list[str]:
 
 
 def what_was_narrow(report: Report) -> list[str]:
-    """Say which arrays were judged by the tolerances of a narrower dtype."""
+    """Say what was judged by the tolerances of a narrower dtype, and how near it comes to them."""
     lines = []
-    for dtype in ("float16", "bfloat16"):
+    if report.precision:
+        lines += nearest_to_its_tolerance(report)
+    for dtype in () if report.precision else NARROW:
         count = sum(row.dtype == dtype and row.tolerance is not None for row in report.given)
         if count:
             verbs = "is" if count == 1 else "are"
             lines.append(f"{counted(count, 'array')} {verbs} {dtype}, and judged as such.")
+    return lines
+
+
+def nearest_to_its_tolerance(report: Report) -> list[str]:
+    """Name the array whose error is the largest share of its tolerance."""
+    rows = [row for row in report.given if row.expected and row.tolerance]
+    if not rows:
+        return []
+    row = max(rows, key=lambda row: row.expected.excess(row.tolerance))  # type: ignore
+    error, most = decisive(row.expected, row.tolerance, "expected")
+    return [f"  Nearest to its tolerance: {row.name} in case {row.case}: {error} of {most}."]
+
+
+def what_does_not_fit(report: Report) -> list[str]:
+    """Say which arrays overflow in their dtype, and were not judged."""
+    names = {row.name: row for row in report.given if row.tolerance is None and row.remark}
+    if not names or not any(row.tolerance for row in report.given):
+        return []
+    lines = []
+    for dtype in NARROW:
+        of_dtype = [n for n, row in names.items() if row.dtype == dtype and row.expected is None]
+        if of_dtype:
+            lines.append(
+                f"Not judged, for its values do not fit into {dtype} (up to {LARGEST[dtype]:g}): "
+                f"{listed(of_dtype)}"
+            )
     return lines
 
 

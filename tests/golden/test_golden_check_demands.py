@@ -174,10 +174,11 @@ def test_narrow_numbers_in_a_wide_array(dtype):
         narrow = wide.astype(np.float16).astype(np.float32)
     else:
         narrow = (wide.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
-    report = check_kit(kit(), {f"plain/{WIDE}": narrow})
+    other = {f"plain/{QUERY}": port(case="plain")[f"plain/{QUERY}"]}  # which is no narrow one
+    report = check_kit(kit(), {f"plain/{WIDE}": narrow, **other})
     assert not report.passed
     assert f"right at the precision of {dtype}, which these numbers have" in report.render()
-    report = check_kit(kit(), {f"plain/{WIDE}": narrow * 2})
+    report = check_kit(kit(), {f"plain/{WIDE}": narrow * 2, **other})
     assert "at the precision of" not in report.render()
 
 
