@@ -61,7 +61,7 @@ def check_kit(
     """
     if precision not in (None, *NARROW):
         raise ValueError(f"precision is {precision!r}, expected one of {', '.join(NARROW)}")
-    kit = kit if isinstance(kit, Kit) else Kit(kit)
+    kit = kit if isinstance(kit, Kit) else Kit.read(kit)
     arrays, dtypes = read_given(given)
     precision = precision or precision_of(arrays, dtypes)
     if precision:
