@@ -135,6 +135,7 @@ class Kit:
         case: str | None = None,
         strict: bool = False,
         require: Sequence[str] = (),
+        precision: str | None = None,
     ) -> Report:
         """Check a port's arrays: `check_kit` of this kit (checking.py), which says what each means.
 
@@ -142,7 +143,7 @@ class Kit:
         """
         from npbert import golden  # whose check needs this file
 
-        return golden.check_kit(self, given, case, strict, require)
+        return golden.check_kit(self, given, case, strict, require, precision)
 
     def model(self, dtype: Any = np.float64) -> PreTrainedModel:
         """Build npbert's model of the kit, from its config and its weights.

@@ -26,6 +26,7 @@ def assert_matches(
     case: str | None = None,
     strict: bool = False,
     require: Sequence[str] = (),
+    precision: str | None = None,
 ) -> Report:
     """Check a port's arrays against a kit; return the report if all is right.
 
@@ -33,7 +34,7 @@ def assert_matches(
     tensor is wrong, or required and not given; ValueError where nothing can be judged.
     """
     __tracebackhide__ = True  # so that pytest shows the line of the test
-    report = check_kit(kit, arrays, case, strict, require)
+    report = check_kit(kit, arrays, case, strict, require, precision)
     if not report.passed:
         raise AssertionError(f"not what the kit {report.kit.name} expects\n\n{report.render()}")
     return report

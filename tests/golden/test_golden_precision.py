@@ -15,6 +15,7 @@ from npbert.golden.kit import Kit
 from npbert.golden.mistakes.catalogue import MISTAKES, planted
 from npbert.golden.passes import run_npbert, with_rounded_parameters
 from npbert.golden.precision import precision_of
+from npbert.golden.testing import assert_matches
 
 KITS = Path(__file__).parents[2] / "weights" / "golden"
 HALVES = ("float16", "bfloat16")
@@ -140,3 +141,10 @@ def test_the_command(tmp_path, capsys):
         main([*command, "--precision", "int8"])
     with pytest.raises(ValueError, match="precision is 'int8', expected one of float16, bfloat16"):
         check_kit(kit_of("bert-model"), {}, precision="int8")
+
+
+def test_from_python_too():
+    kit = kit_of("bert-model")
+    given = no_longer_narrow(port_in("bert-model", "float16", cases=["short"]))
+    assert kit.check(given, precision="float16").passed and not kit.check(given).passed
+    assert assert_matches(kit, given, precision="float16").precision == "float16"
