@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIMIT = 500_000  # bytes
+LIMIT = 700_000  # bytes: a hundredth of the wheel with the weights
 QUESTION = "import npbert; print(npbert.fill_mask('He drank a cup of [MASK].')[0]['token_str'])"
 
 

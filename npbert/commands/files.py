@@ -145,6 +145,10 @@ def trace(arguments: argparse.Namespace) -> None:
     from npbert.checkpoints.writing import atomic_write, output_file
     from npbert.tracing.page import make_page
 
+    if arguments.live:
+        return trace_live(arguments)
+    if arguments.engine is not None:
+        raise ValueError("--engine is for --live alone")
     output = arguments.output
     if output is None:
         output = f"{Path(arguments.model).resolve().name}-trace.html"
@@ -155,3 +159,21 @@ def trace(arguments: argparse.Namespace) -> None:
     with atomic_write(output) as file:
         file.write(page)
     print(f"{output}: {len(page) / 1e6:.1f} MB")
+
+
+def trace_live(arguments: argparse.Namespace) -> None:
+    from npbert.checkpoints.writing import output_directory
+    from npbert.live.engine import ADDRESS
+    from npbert.live.folder import write_folder
+
+    folder = arguments.output or f"{Path(arguments.model).name}-live"
+    output_directory(folder)
+    size = write_folder(
+        folder,
+        arguments.model,
+        [arguments.text, *arguments.more],
+        arguments.head,
+        arguments.truncation,
+        ADDRESS if arguments.engine is None else arguments.engine,
+    )
+    print(f"{folder}: {size / 1e6:.1f} MB. Serve it, as `python -m http.server -d {folder}` does")

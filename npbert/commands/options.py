@@ -324,7 +324,18 @@ def add_trace(commands: Any) -> None:
         "--output",
         metavar="FILE",
         type=file_path,
-        help="the page to write (default: MODEL-trace.html)",
+        help="the page to write (default: MODEL-trace.html); with --live the folder",
+    )
+    command.add_argument(
+        "--live",
+        action="store_true",
+        help="write a folder for a web server, with a page on which a reader's own text runs and "
+        "the source can be changed (default: MODEL-live)",
+    )
+    command.add_argument(
+        "--engine",
+        metavar="ADDRESS",
+        help="with --live: where the page finds Pyodide (default: its official distribution)",
     )
     command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
     add_truncation(command)

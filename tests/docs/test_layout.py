@@ -28,6 +28,7 @@ FLOORS = [
     ["golden"],
     ["exercises"],  # those of the book
     ["corpus"],  # files of texts through a task
+    ["live"],  # pages that run in a browser's Python
     ["commands"],
     ["__main__"],
 ]
@@ -43,6 +44,7 @@ MACHINERY = {
     "golden",
     "exercises",
     "corpus",
+    "live",
     "commands",
 }
 

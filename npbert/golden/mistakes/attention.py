@@ -10,6 +10,18 @@ SOFTMAX = "probs = softmax(masked_scores)"
 SOFTMAX_OVER_QUERIES = "probs = softmax(masked_scores.swapaxes(-1, -2)).swapaxes(-1, -2)"
 CAUSAL = "((0, 0), (K // 2, K // 2), (0, 0))", "((0, 0), (K - 1, 0), (0, 0))"
 
+ATTENTION_OF = {  # where each family makes query and key, and of what
+    "bert.self_attention": "linear(x, ",
+    "convbert.mixed_attention": "linear(x, ",
+    "mobilebert.self_attention": "linear(shared, ",
+    "squeezebert.self_attention": "grouped_convolution(x, ",
+}
+OF_EACH_OTHER = tuple(
+    Edit(place, f"{one} = {call}p.{one})", f"{one} = {call}p.{other})")
+    for place, call in ATTENTION_OF.items()
+    for one, other in (("query", "key"), ("key", "query"))
+)
+
 ATTENTION: tuple[Mistake, ...] = (
     Mistake(
         "no_mask",
@@ -92,6 +104,7 @@ ATTENTION: tuple[Mistake, ...] = (
             layers(model)
             and getattr(model.config, "q_groups", 1) == getattr(model.config, "k_groups", 1)
         ),
+        typed=OF_EACH_OTHER,
     ),
 )
 

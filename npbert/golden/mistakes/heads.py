@@ -19,6 +19,7 @@ ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
 TANH_GELU = 'activation = ACTIVATIONS["gelu_new"]'
 
 
+WITHOUT_BIAS = "linear(transformed, p.decoder)", "transformed @ p.decoder.weight.T"
 DECODER_BIASES = ("cls.predictions.decoder.bias", "generator_lm_head.bias")
 
 
@@ -80,6 +81,20 @@ HEADS: tuple[Mistake, ...] = (
         "scores of word pieces without the bias of the decoder",
         parameters=without_decoder_bias,
         when=fills_masks,
+        typed=(
+            Edit("bert.masked_lm_head", *WITHOUT_BIAS),
+            Edit(
+                "convbert.masked_lm_head",
+                "linear(transformed, p.generator_lm_head)",
+                "transformed @ p.generator_lm_head.weight.T",
+            ),
+            Edit(
+                "mobilebert.masked_lm_head",
+                "linear(narrow, p.decoder)",
+                "narrow @ p.decoder.weight.T",
+            ),
+            Edit("squeezebert.masked_lm_head", *WITHOUT_BIAS),
+        ),
     ),
     Mistake(
         "decoder_without_dense",
@@ -94,11 +109,28 @@ HEADS: tuple[Mistake, ...] = (
         "the two labels of next-sentence prediction swapped",
         parameters=in_other_order("cls.seq_relationship"),
         when=lambda model: isinstance(model, (heads.PreTraining, heads.NextSentencePrediction)),
+        typed=tuple(
+            Edit(
+                f"{family.lower()}.{family}{head}.head",
+                "cls.seq_relationship)",
+                "cls.seq_relationship)[..., ::-1]",
+            )
+            for family in ("Bert", "MobileBert")
+            for head in ("ForPreTraining", "ForNextSentencePrediction")
+        ),
     ),
     Mistake(
         "start_and_end_swapped",
         "the start and the end of the answer swapped",
         parameters=in_other_order("qa_outputs"),
         when=lambda model: isinstance(model, heads.QuestionAnswering),
+        typed=tuple(
+            Edit(
+                f"{family.lower()}.{family}ForQuestionAnswering.head",
+                "linear(x, self.params.qa_outputs)",
+                "linear(x, self.params.qa_outputs)[..., ::-1]",
+            )
+            for family in ("Bert", "ConvBert", "MobileBert", "SqueezeBert")
+        ),
     ),
 )

@@ -162,6 +162,13 @@ MAPS: tuple[Mistake, ...] = (
         "the square matrices of linear maps transposed",
         parameters=transpose_square,
         when=has_square_maps,
+        typed=(
+            Edit(
+                "ops.linear",
+                "x @ p.weight.T",
+                "x @ (p.weight if p.weight.shape[0] == p.weight.shape[1] else p.weight.T)",
+            ),
+        ),
     ),
 )
 

@@ -56,6 +56,7 @@ class Mistake:
     parameters   changes tensors instead: takes and returns {checkpoint name: array}
     when         tells whether a model has the step in which the mistake is made
     hidden       endings of the names of quantities that mean something else with the mistake
+    typed        edits that do what `parameters` does, for a reader who has only the source
     """
 
     name: str
@@ -64,6 +65,7 @@ class Mistake:
     parameters: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]] | None = None
     when: Callable[[Any], bool] = lambda model: True
     hidden: tuple[str, ...] = ()
+    typed: tuple[Edit, ...] = ()
 
     def edits_for(self, model: PreTrainedModel) -> tuple[Edit, ...]:
         """Return the edits of files that a model's passes run through."""
