@@ -16,12 +16,17 @@ from pathlib import Path
 from book import chapters, pages
 from sphinx.application import Sphinx
 
+from npbert.live.engine import ADDRESS, checked_address
+
 FOLDER = Path(__file__).parent
 WORK = FOLDER / "_build"
 
 
-def build(out: Path) -> int:
-    """Write the site to a directory; return 1 where Sphinx has something to complain of."""
+def build(out: Path, engine: str = ADDRESS) -> int:
+    """Write the site to a directory; return 1 where Sphinx has something to complain of.
+
+    engine: the address of the browser's Python that its pages can run in.
+    """
     started = time.perf_counter()
 
     def say(what: str) -> None:
@@ -34,7 +39,7 @@ def build(out: Path) -> int:
         written.chapter(name, notebook)
     pages.write_annotated(written)
     say("every line has its value")
-    pages.write_traces(written, WORK / "extra/trace")
+    pages.write_traces(written, WORK / "extra/trace", checked_address(engine))
     pages.write_reference(written)
     pages.write_contents(written)
     written.write_linked()
@@ -54,4 +59,6 @@ def build(out: Path) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", metavar="OUT", type=Path, help="a directory for the site")
-    sys.exit(build(parser.parse_args().out.resolve()))
+    parser.add_argument("--engine", default=ADDRESS, help="where Pyodide is (default: %(default)s)")
+    arguments = parser.parse_args()
+    sys.exit(build(arguments.out.resolve(), arguments.engine))

@@ -20,6 +20,7 @@ from npbert.checkpoints.writing import atomic_write
 from npbert.live import engine
 from npbert.live.editing import FILES
 from npbert.model.heads import MultipleChoice
+from npbert.tasks.loading import TASKS
 from npbert.tracing.page.collecting import collect
 from npbert.tracing.page.reading import read
 from npbert.tracing.page.rendering import POLICY, More, as_json, render
@@ -82,6 +83,32 @@ def live_page(
     data = collect(read(model, texts, head, truncation))
     style = (HERE / "live.css").read_text("utf-8")
     return render(data, More(policy(setting["engine"]), elements, (style,), scripts))
+
+
+def write_notebooks(
+    folder: Path, address: str = engine.ADDRESS, more: tuple[Path, ...] = ()
+) -> None:
+    """Write what pages of notebooks need: notebook.js, npbert, checkpoints, and modules of theirs.
+
+    A page that has a script element with the address of notebook.js can run its cells. Live trace
+    pages can use the same folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_package(folder / "npbert.zip")
+    for name, directory in shipped_checkpoints().items():
+        write_checkpoint(directory, folder / "weights" / name)
+    with zipfile.ZipFile(folder / "modules.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in more:
+            archive.write(path, path.name)
+    setting = settings(address, packages=("numpy", "matplotlib")) | {
+        "more": ["modules.zip"],
+        "defaults": {task.name: task.default for task in TASKS},
+    }
+    parts = [(HERE / f"{name}.js").read_text("utf-8") for name in ("engine", "notebook")]
+    worker = (HERE / "worker.js").read_text("utf-8")
+    head = f"const settings = {as_json(setting)};\nconst workerSource = {as_json(worker)};"
+    text = "\n".join(["(function () {", '"use strict";', head, *parts, "})();", ""])
+    (folder / "notebook.js").write_text(text, "utf-8")
 
 
 def settings(

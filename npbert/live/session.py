@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,17 @@ BEST = 3  # of the answer's words
 
 
 def answer(function: str, request: str) -> str:
-    """Call one of ANSWERS with the entries of a JSON object, and return its result as JSON.
+    """Call one of ANSWERS with the entries of a JSON object, and return its result as JSON."""
+    return answered(ANSWERS, function, request)
+
+
+def answered(answers: Mapping[str, Callable[..., Any]], function: str, request: str) -> str:
+    """Call one of several functions with the entries of a JSON object; return its result as JSON.
 
     Wrong input is no exception: the result is {"error": {"message", "file", "line"}}.
     """
     try:
-        return as_json(without_nan(ANSWERS[function](**json.loads(request))))
+        return as_json(without_nan(answers[function](**json.loads(request))))
     except EditError as error:
         return as_json({"error": {"message": str(error), "file": error.file, "line": error.line}})
     except (ValueError, KeyError, TypeError, OSError) as error:

@@ -11,7 +11,7 @@ import nbformat
 
 from book import annotated, passes
 from book.links import PICTURES, page_of, rewritten
-from npbert.tracing.page import make_page
+from npbert.live.folder import live_page, write_notebooks
 from npbert.tracing.page.marking import marked_lines
 
 ROOT = Path(__file__).parents[2]
@@ -150,15 +150,23 @@ def write_annotated(pages: Pages) -> None:
         pages.write(f"npbert/{file}.md", annotated.page(file, ran))
 
 
-def write_traces(pages: Pages, to: Path) -> None:
-    """Write the trace page of each shipped model, and the page that lists them."""
+def write_traces(pages: Pages, to: Path, engine: str) -> None:
+    """Write the live trace page of each shipped model, and the page that lists them.
+
+    What they need to run a reader's own text lies in live/ beside their folder, and so does what
+    the chapters need (`notebook.js`). engine: where the browser's Python is.
+    """
+    write_notebooks(to.parent / "live", engine, (ROOT / "tutorials/pictures.py",))
     to.mkdir(parents=True, exist_ok=True)
     lines = ["# A whole pass, value by value", "",
              "One page for each model that ships with npbert, as `npbert trace` makes them: source "
-             "on the left, on the right what each line computed.", "",
+             "on the left, on the right what each line computed. On each a text of your own can be "
+             "run in the browser, with any of the models, and every line of the source can be "
+             "changed: the page then says what that changes, and which classic mistake it is.", "",
              "```{raw} html", "<ul>"]  # fmt: skip
     for name, texts in TRACED.items():
-        (to / f"{name}.html").write_text(make_page(name, texts), "utf-8")
+        page = live_page(name, texts, address=engine, beside="../live/")
+        (to / f"{name}.html").write_text(page, "utf-8")
         shown = html.escape(" / ".join(texts))
         lines.append(f'<li><a href="{name}.html">{name}</a>: {shown}</li>')
     pages.write("trace/index.md", "\n".join([*lines, "</ul>", "```", ""]))
