@@ -22,7 +22,7 @@ from npbert.live.comparing import changes, first_of, is_more_than_rounding, pict
 from npbert.live.editing import FILES, Edit, EditError, changed_lines, edited, typed
 from npbert.live.naming import name_edits
 from npbert.model import params
-from npbert.tracing.page.collecting import describe
+from npbert.tracing.page.collecting import describe, with_values
 from npbert.tracing.page.listing import list_pass
 from npbert.tracing.page.reading import Reading, read
 from npbert.tracing.page.rendering import as_json
@@ -66,12 +66,14 @@ def run(
     texts: list[str],
     head: str | None = None,
     edits: list[list[Any]] | None = None,
+    parameters: bool = True,
 ) -> dict[str, Any]:
     """Run a model on texts and return the data of its page.
 
     model  a shipped name or a directory     head  "ForMaskedLM", ...; None for its own
     texts  one, or two for a pair; for a multiple-choice head a prompt and its choices
     edits  [file, line, text] each: what a reader has made of the source
+    parameters  whether the page also gets the values of the parameters, which stay the same
 
     page     as the trace page has it
     heads    those that this checkpoint has been trained with
@@ -83,6 +85,9 @@ def run(
     found: dict[str, Any] = {"heads": heads_of(model), "mistakes": mistakes_for(reading)}
     if not mine:
         page, words, _ = right_pass(model, head, tuple(texts))
+        if parameters:
+            values = with_values(page["parameters"], reading.model)
+            page = page | {"parameters": values}
         return found | {"page": page, "answer": words}
     _, words, right = right_pass(model, head, tuple(texts))
     with edited(mine, reading.model) as changed:

@@ -29,7 +29,7 @@ async function run() {
   if (isRunning) return; // when it is over, the newest wish comes next
   isRunning = true;
   const number = runs;
-  const wish = { ...asked, edits };
+  const wish = { ...asked, edits, parameters: asked.model !== page.model.name };
   try {
     const started = performance.now();
     const result = await engine.ask("run", wish, { limit: wish.edits.length ? settings.limit : LONG, needs: [wish.model] });
@@ -89,7 +89,8 @@ async function nameEdits(wish) {
   const number = runs;
   let result;
   try {
-    result = await engine.ask("name", wish, { limit: LONG, needs: [wish.model] });
+    const { parameters, ...rest } = wish;
+    result = await engine.ask("name", rest, { limit: LONG, needs: [wish.model] });
   } catch (error) {
     result = { error: error.message };
   }
