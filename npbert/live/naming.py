@@ -128,7 +128,7 @@ def everything(model: PreTrainedModel, inputs: Inputs) -> Values:
 
 def results_of(model: Any, inputs: Inputs) -> Values:
     """Return the output of a model and its hidden states, by name."""
-    found = {}
+    found: Values = {}
     with np.errstate(all="ignore"), backend.using("numpy"):
         for name, value in model(**inputs, output_hidden_states=True).items():
             parts = value if isinstance(value, tuple) else (value,)

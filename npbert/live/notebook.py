@@ -12,6 +12,7 @@ import io
 import linecache
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from npbert.live.session import answered
@@ -107,4 +108,4 @@ def described(error: BaseException, name: str) -> dict[str, Any]:
     return {"kind": "error", "data": "\n".join([*places, said]), "line": line or 0}
 
 
-ANSWERS = {"cell": cell, "restart": restart}
+ANSWERS: dict[str, Callable[..., Any]] = {"cell": cell, "restart": restart}

@@ -86,8 +86,7 @@ def run(
     if not mine:
         page, words, _ = right_pass(model, head, tuple(texts))
         if parameters:
-            values = with_values(page["parameters"], reading.model)
-            page = page | {"parameters": values}
+            page = page | {"parameters": with_values(page["parameters"], reading.model)}
         return found | {"page": page, "answer": words}
     _, words, right = right_pass(model, head, tuple(texts))
     with edited(mine, reading.model) as changed:
@@ -233,4 +232,10 @@ def heads_of(model: str) -> list[str]:
     return found
 
 
-ANSWERS = {"run": run, "name": name, "values": values, "sources": sources, "heads": heads_of}
+ANSWERS: dict[str, Callable[..., Any]] = {
+    "run": run,
+    "name": name,
+    "values": values,
+    "sources": sources,
+    "heads": heads_of,
+}
