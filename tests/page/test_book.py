@@ -42,7 +42,7 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         known = dict(attributes)
-        self.is_data = known.get("id") == "data"
+        self.is_data = tag == "script" and known.get("id") == "data"
         self.found.append((tag, known))
         self.places |= {known.get("id"), known.get("name")} - {None}
 

@@ -39,7 +39,7 @@ REFERENCE = {  # page: its title, and the modules that it describes
                                                            "model.heads"]),
     "tracing": ("Tracing", ["tracing.recording", "tracing.quantities", "tracing.annotations"]),
     "checking": ("Golden kits", ["golden", "golden.kit", "golden.making", "golden.checking",
-                                 "golden.report"]),
+                                 "golden.report", "golden.page", "golden.testing"]),
     "checkpoints": ("Checkpoints and backends", ["checkpoints.shipped", "compiled.backend"]),
 }  # fmt: skip
 
@@ -180,7 +180,10 @@ def write_reference(pages: Pages) -> None:
             name = f"npbert.{module}"
             heading = f"``{name}``"
             lines += [heading, "-" * len(heading), "", f".. automodule:: {name}", "   :members:",
-                      "   :special-members: __call__", ""]  # fmt: skip
+                      "   :special-members: __call__"]  # fmt: skip
+            # What a package hands on is described where it is defined, and twice it would clash.
+            is_package = (ROOT / "npbert" / module.replace(".", "/")).is_dir()
+            lines += ["   :ignore-module-all:", ""] if is_package else [""]
         pages.write(f"api/{page}.rst", "\n".join(lines))
 
 
