@@ -48,7 +48,8 @@ class Elements(HTMLParser):
 
     def handle_data(self, text):
         if self.is_data:  # of a trace page, which leads to its quantities by their names
-            self.places |= {each["name"] for each in json.loads(text)["quantities"]}
+            self.places |= {each["name"] for each in json.loads(text).get("quantities", [])}
+            self.is_data = False
 
 
 @functools.cache
