@@ -102,8 +102,9 @@ def make_kit(
     tokenizer: BertTokenizer | None = None,
     texts: Mapping[str, Sequence[Any]] | None = None,
 ) -> Kit:
-    """Make the golden kit of a model, a checkpoint directory or a shipped name; return it, read.
+    """Make the golden kit of a model or of a checkpoint, and return it, read.
 
+    model        a model, the directory of a checkpoint, a shipped name or one of the Hub
     cases        names: of the cases that npbert makes (cases.py), or of those in `inputs`
     inputs       a file with cases of one's own (cases.py says how), or {case: {argument: array}}
     name, about  what the manifest says, else made of the directory's name and the model

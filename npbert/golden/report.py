@@ -328,6 +328,8 @@ def place_of(blame: Blame) -> str:
     row = blame.row
     error, most = decisive(row.local, row.local_tolerance, "local")
     off = f": error {error}, tolerance {most}" if error else ""
+    if row.local and row.local.unmasked:
+        off = f": {counted(row.local.unmasked, 'masked score')} above -1e4"
     return f"{row.name}{off} ({row.tensor.file}:{row.tensor.line})"
 
 

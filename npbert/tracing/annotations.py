@@ -122,7 +122,11 @@ def place_in_equations(quantity: Quantity) -> Key | None:
     elif quantity.is_argument:
         places = [(file, function, f"{called}.{name}")]
     elif isinstance(statements_of(str(PACKAGE / called_file))[line], ast.Return):
-        places = [(file, function, called), (called_file, called, "returned")]
+        places = [
+            (file, function, f"{called} of {name}"),
+            (file, function, called),
+            (called_file, called, "returned"),
+        ]
     return next((place for place in places if place[2] in equations_of(*place[:2])[1]), None)
 
 

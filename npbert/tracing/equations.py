@@ -6,6 +6,7 @@ paper that describes it, and the sentences:
     "scores"          what is assigned to this name
     "returned"        what the function gives, as the output of a module
     "layer_norm"      the same of another function, where it is called from here
+    "linear of dense" the same of one of its calls alone, by the name of what it gives
     "layer_norm.x"    what another function is called with here, and has no other name
 
 What depends on the config stands in braces; npbert.tracing.annotations fills it in.
@@ -76,8 +77,9 @@ MASKED_LM = {
     "activated": "{activation}, of every number of transform.dense",
 }
 DECODER = {
-    "linear": "transformed times the transposed word embeddings, plus a bias for each word piece"
-}
+    "linear of decoder": "transformed times the transposed word embeddings, plus a bias for each "
+                         "word piece",
+}  # fmt: skip
 FIXED_EPSILON = (
     "centred divided by the square root of variance plus 1e-12, whatever layer_norm_eps says, "
     "times the weight, plus the bias"
@@ -226,8 +228,8 @@ EQUATIONS: dict[str, dict[str, Function]] = {
             "activated": "{activation}, of every number of transform.dense",
             "narrow": "the first E channels of transformed",
             "rest": "the other D - E channels of transformed",
-            "linear": "narrow times the transposed word embeddings, plus a bias for each word "
-                      "piece",
+            "linear of decoder": "narrow times the transposed word embeddings, plus a bias for "
+                                 "each word piece",
             "by_dense": "rest times dense.weight, not transposed",
             "returned": "by_embedding plus by_dense",
         }),

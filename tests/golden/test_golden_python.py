@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from npbert import AutoTokenizer
 from npbert.golden import Kit, Report, assert_matches, check_kit
+from npbert.golden.making import load, tokenizer_of
 
 SHIPPED = Path(__file__).parents[2] / "weights" / "golden"
 NORM = "encoder.layer.0.output.LayerNorm"
@@ -145,3 +147,14 @@ def test_what_cannot_be_checked_is_refused(kit, given, message):
 def test_a_kit_that_is_missing():
     with pytest.raises(FileNotFoundError):
         Kit(SHIPPED / "none")
+
+
+def test_a_kit_is_made_of_a_checkpoint_of_the_hub(hub, checkpoint):
+    """What `golden make` runs is read by whatever name models have elsewhere."""
+    AutoTokenizer.from_pretrained(checkpoint).save_pretrained(checkpoint)
+    hub.add("some-org/some-bert", checkpoint)
+    here, there = load(checkpoint), load("some-org/some-bert")
+    assert type(here) is type(there)
+    for name, array in here.state_dict().items():
+        np.testing.assert_array_equal(array, there.state_dict()[name])
+    assert tokenizer_of("some-org/some-bert").get_vocab() == tokenizer_of(checkpoint).get_vocab()
