@@ -53,6 +53,27 @@ def hub(tmp_path, monkeypatch):
         yield hub
 
 
+def names_files(config):
+    """Return whether files of tests were named on the command line, and not the whole suite."""
+    by_hand = config.args_source is pytest.Config.ArgsSource.ARGS
+    return by_hand and not hasattr(config, "workerinput")
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Let the whole suite have a process for each core; files that are named run in this one."""
+    return 0 if names_files(config) else None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the thorough tests out of a run of the whole suite, unless they are asked for."""
+    if names_files(config) or os.environ.get("NPBERT_THOROUGH"):
+        return
+    skip = pytest.mark.skip(reason="thorough: runs by its file's name, or with NPBERT_THOROUGH=1")
+    for item in items:
+        if item.get_closest_marker("thorough"):
+            item.add_marker(skip)
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     """A directory with a small random masked-LM ConvBERT of 16 word pieces and 12 positions."""

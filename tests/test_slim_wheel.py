@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.thorough  # builds wheels
+
 ROOT = Path(__file__).parents[1]
 LIMIT = 700_000  # bytes: a hundredth of the wheel with the weights
 QUESTION = "import npbert; print(npbert.fill_mask('He drank a cup of [MASK].')[0]['token_str'])"

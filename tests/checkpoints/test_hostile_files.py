@@ -18,6 +18,8 @@ from torch_files import write_zip as written_zip
 
 from npbert.checkpoints import numpy_weights, tensorflow_weights, torch_weights
 
+pytestmark = pytest.mark.thorough
+
 SIX = np.arange(6, dtype="<f4").tobytes()
 
 

@@ -24,7 +24,11 @@ from npbert.golden.kit import FORMAT, write_kit
 from npbert.tokenizer.files import read_vocabulary
 
 fcntl = pytest.importorskip("fcntl", reason="locks of POSIX")
-pytestmark = [needs_fork, pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")]
+pytestmark = [
+    pytest.mark.thorough,
+    needs_fork,
+    pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+]
 
 WORDS = {1: "the cat sat", 2: "cat the mat"}
 

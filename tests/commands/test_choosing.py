@@ -14,6 +14,8 @@ from npbert.__main__ import main
 from npbert.commands import choosing
 from npbert.compiled import backend
 
+pytestmark = pytest.mark.thorough
+
 # Of a token: two layers, each four maps, two norms of scale and bias, a wide and a narrow map;
 # and the pooler.
 RESULTS = 2 * (4 * 16 + 2 * 2 * 16 + 32 + 16) + 16

@@ -15,6 +15,8 @@ from task_checkpoints import make_checkpoint
 from npbert.__main__ import main
 from npbert.commands import writing
 
+pytestmark = pytest.mark.thorough
+
 LINES = 40
 TEXTS = [f"the {'cat ' * (i % 7)}sat {i}" for i in range(LINES)]
 TEXTS[5] = TEXTS[17] = ""

@@ -11,7 +11,10 @@ import pytest
 import npbert
 
 ROOT = Path(npbert.__file__).parents[1]
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="how a shell closes streams")
+pytestmark = [
+    pytest.mark.thorough,
+    pytest.mark.skipif(os.name != "posix", reason="how a shell closes streams"),
+]
 
 SHOW = "npbert inspect CHECKPOINT"
 ASK = "npbert fill-mask 'the [MASK] sat' --model CHECKPOINT"

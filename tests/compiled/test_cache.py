@@ -11,6 +11,8 @@ import pytest
 from npbert.compiled import cache
 from npbert.compiled.cache import guard
 
+pytestmark = pytest.mark.thorough
+
 pytest.importorskip("numba", reason="the twins need numba")
 
 LOOPS = """

@@ -18,6 +18,8 @@ from small_models import HEADS, IDS, MASK, small_model
 import npbert
 from npbert.compiled import backend, program, threads
 
+pytestmark = pytest.mark.thorough
+
 pytest.importorskip("numba", reason="the twins need numba")
 
 

@@ -23,6 +23,8 @@ from npbert.compiled.texts import ALL
 from npbert.model.inputs import Inputs
 from npbert.model.params import Node, children
 
+pytestmark = pytest.mark.thorough
+
 TOLERANCES = {"float64": 1e-14, "float32": 1e-5}  # relative to the largest value expected
 HUGE = 1e30  # and beyond: what the mask has swallowed
 # Odd sizes, so that no tile and no vector of numbers comes out even; and the smallest.

@@ -16,6 +16,8 @@ from helpers.benchmark_tables import print_passes, print_texts
 
 import npbert
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "weights" / "bert-tiny"
 SIZES = dict(vocab_size=50, hidden_size=24, num_hidden_layers=2, num_attention_heads=4,

@@ -2,7 +2,7 @@
 
 Every classic mistake (npbert/golden/mistakes) is planted in npbert while the chapter runs, and one
 of the chapter's own assertions has to fail. By default a few of them are planted, others each time
-that a mistake is added; NPBERT_EVERY_MISTAKE=1 plants all.
+that a mistake is added; NPBERT_THOROUGH=1 plants all.
 """
 
 import os
@@ -32,7 +32,7 @@ def about_families():
 def chosen(path):
     """Return the names of the mistakes to plant: all, or some from all over the catalogue."""
     names = [*mistakes(FAMILY_OF[path.stem])]
-    if os.environ.get("NPBERT_EVERY_MISTAKE"):
+    if os.environ.get("NPBERT_THOROUGH"):
         return names
     start = about_families().index(path)
     return [names[(start + n * len(names) // PLANTED) % len(names)] for n in range(PLANTED)]

@@ -5,6 +5,8 @@ import pytest
 from npbert.__main__ import main
 from npbert.exercises import CHAPTERS, EXERCISES
 
+pytestmark = pytest.mark.thorough
+
 RIGHT = f"import numpy as np\n{EXERCISES['tokens_first'].source()}\n"
 
 

@@ -13,6 +13,8 @@ from npbert.golden.wordpiece.mistakes import MISTAKES
 from npbert.golden.wordpiece.rows import Row
 from npbert.golden.wordpiece.steps import STAGES
 
+pytestmark = pytest.mark.thorough
+
 DIRECTORY = Path(__file__).parents[2] / "weights" / "golden" / "wordpiece"
 BY_NAME = {mistake.name: mistake for mistake in MISTAKES}
 

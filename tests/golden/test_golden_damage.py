@@ -12,6 +12,8 @@ from npbert.__main__ import main
 from npbert.checkpoints import safetensors
 from npbert.golden import Kit, check_kit
 
+pytestmark = pytest.mark.thorough
+
 SHIPPED = Path(__file__).parents[2] / "weights" / "golden" / "bert-token-classification"
 LONG = "long " * 400
 WEIRD = [None, -1, 0, 1e308, math.nan, "x", "", [], {}, True, LONG, [None], {"a": 1}]

@@ -10,6 +10,8 @@ import npbert
 from npbert.checkpoints import safetensors
 from npbert.golden import Kit, check_kit
 
+pytestmark = pytest.mark.thorough
+
 SHIPPED = Path(__file__).parents[2] / "weights" / "golden"
 SELF = f"{LAYER}.attention.self"
 NORM = f"{LAYER}.attention.output.LayerNorm"

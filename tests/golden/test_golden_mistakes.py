@@ -17,6 +17,8 @@ from npbert.golden.mistakes import planting
 from npbert.golden.mistakes.catalogue import MISTAKES, applicable, planted
 from npbert.golden.mistakes.planting import Edit, Mistake
 
+pytestmark = pytest.mark.thorough
+
 HEADS = [
     "Model", "ForMaskedLM", "ForSequenceClassification", "ForMultipleChoice",
     "ForQuestionAnswering", "ForNextSentencePrediction",

@@ -16,21 +16,17 @@ from npbert.golden.mistakes.planting import Edit, edited
 from npbert.golden.passes import run_npbert
 from npbert.golden.summing import ORDERS
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 KITS = sorted(path.parent for path in ROOT.glob("weights/golden/*/manifest.json"))
 SMALL = [kit for kit in KITS if not (ROOT / "weights" / kit.name).is_dir()]
-# The kits in which a right run comes closest to a tolerance, and a mistake.
-CLOSEST = [kit for kit in KITS if kit.name in ("convbert-tiny-answer", "mobilebert-pre-training")]
+ANSWER = ROOT / "weights" / "golden" / "convbert-tiny-answer"  # a trained one
 SUBTLEST = ("bert-tiny", "convbert-tiny", "mobilebert-token-classification", "squeezebert-tiny")
 RIGHT = 0.6  # of a tolerance: the most that a right run may be off
 # Tolerances: the least that a mistake is off in a small kit, and in that of a trained model, which
 # holds fewer steps and was not made to show mistakes.
 WRONG, WRONG_IF_TRAINED = 5, 2
-
-takes_long = pytest.mark.skipif(
-    "NPBERT_EVERY_MISTAKE" not in os.environ,
-    reason="takes minutes; NPBERT_EVERY_MISTAKE=1 runs it, as .ci/run does",
-)
 
 # ---- right runs ----------------------------------------------------------------------------
 
@@ -58,7 +54,11 @@ def in_pairs(edit):
     return Edit(edit.place, edit.old, new.replace(".cumsum(axis=-2)[..., -1, :]", ".sum(axis=-2)"))
 
 
-@pytest.mark.parametrize("directory", SMALL + CLOSEST[:1], ids=lambda directory: directory.name)
+@pytest.mark.parametrize(
+    "directory",
+    [*SMALL, ROOT / "weights/golden/convbert-tiny-answer"],
+    ids=lambda directory: directory.name,
+)
 def test_a_port_that_adds_up_in_another_order_is_right(directory):
     kit = Kit.read(directory)
     case = next(iter(kit.cases))
@@ -84,13 +84,6 @@ for directory in sys.argv[1:]:
 
 
 @pytest.mark.parametrize(
-    "kits",
-    [
-        pytest.param(CLOSEST, id="some"),
-        pytest.param(KITS, id="all", marks=takes_long),
-    ],
-)
-@pytest.mark.parametrize(
     "settings",
     [
         {},
@@ -100,16 +93,16 @@ for directory in sys.argv[1:]:
     ],
     ids=lambda settings: "-".join(settings.values()),
 )
-def test_threads_and_kernels_of_the_matrix_products_do_not_matter(settings, kits):
+def test_threads_and_kernels_of_the_matrix_products_do_not_matter(settings):
     """OpenBLAS adds up in another order with each; another library takes no notice."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "helpers")])
     done = subprocess.run(
-        [sys.executable, "-c", RUN, *map(str, kits)],
+        [sys.executable, "-c", RUN, *map(str, KITS)],
         env={**os.environ, **settings, "PYTHONPATH": path},
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     shares = [float(share) for share in done.stdout.split()]
-    assert len(shares) >= 2 * len(kits), done.stderr
+    assert len(shares) >= 2 * len(KITS), done.stderr
     assert 0 < max(shares) < RIGHT
 
 
@@ -124,7 +117,6 @@ def test_no_subtle_mistake_comes_near_a_tolerance(name, monkeypatch):
             assert excess_of(mistake, kit, kit.cases, monkeypatch) > least(kit), mistake.name
 
 
-@takes_long
 @pytest.mark.parametrize("directory", KITS, ids=lambda directory: directory.name)
 def test_no_mistake_comes_near_a_tolerance(directory, monkeypatch):
     kit = Kit.read(directory)

@@ -8,6 +8,8 @@ import pytest
 
 from npbert.golden.mistakes.catalogue import around
 
+pytestmark = pytest.mark.thorough
+
 with chapters.in_folder():
     museum = importlib.import_module("write_museum")
 

@@ -14,6 +14,8 @@ from npbert.golden import Kit, check_kit
 from npbert.golden.comparing import compare
 from npbert.tracing.recording import trace
 
+pytestmark = pytest.mark.thorough
+
 NAMES = [port.file for port in PORTS]
 # Where all programs are there all kits and mistakes take part; elsewhere some of each.
 EVERY = bool(os.environ.get("NPBERT_REQUIRE_PORTS"))

@@ -179,6 +179,7 @@ def put(contents, path, value):
     contents[path[-1]] = value
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("layout", ["version 5", "version 4"])
 @pytest.mark.parametrize("kind", [BertTokenizer, ConvBertTokenizer])
 def test_every_value_of_a_wrong_type(tmp_path, layout, kind):
