@@ -17,11 +17,10 @@ from typing import Any
 
 from npbert.checkpoints.writing import output_file
 from npbert.commands.writing import Output, note, open_output
-from npbert.corpus.answers import Answer
+from npbert.corpus.answers import Answer, row_line
 from npbert.corpus.columns import check_names, result_kinds
 from npbert.corpus.formats import JSON_LINES, LINES, PARQUET, format_of, import_pyarrow
 from npbert.corpus.jobs import Entry, Job, fields_of
-from npbert.corpus.json_results import error_line, line_of
 from npbert.corpus.lines import Line, TextLines
 from npbert.corpus.records import open_source
 from npbert.corpus.tables import Source, is_answer, write_table
@@ -199,18 +198,14 @@ class Done:
 
     def write(self, found: Iterable[tuple[Line, Answer]]) -> None:
         """Write a line for every row; with `strict` raise a ValueError for the first wrong one."""
-        for line, (result, error) in found:
-            if not error:
-                self.output.write(line_of(line.shown, result))
-                continue
-            if self.strict:
+        for line, answer in found:
+            error = line.error or answer.error
+            if error and self.strict:
                 where = f"{self.source.name}, {self.source.unit} {line.number}"
                 raise ValueError(f"{where}: {error}")
-            if line.row is not None and line.shown:
-                self.output.write(json.dumps(line.shown | {"error": error}))
-            else:
-                self.output.write(error_line(line.number, line.text, error))
-            self.wrong.append(line.number)
+            self.output.write(row_line(line, answer))
+            if error:
+                self.wrong.append(line.number)
 
     def report(self) -> int:
         """Say which rows were blank and which wrong, and return the exit status."""

@@ -82,6 +82,12 @@ def add_common(command: Parser, line: str, results: str, pair: str = "") -> None
         "(default: in one, with a thread for each core)",
     )
     corpus.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="compute on the Dask cluster whose scheduler this is (extra `dask`); --output is a "
+        "directory then, which gets a .parquet for every thousand rows, and at last _SUCCESS",
+    )
+    corpus.add_argument(
         "--resume", action="store_true", help="go on where an earlier run to --output ended"
     )
     corpus.add_argument("--force", action="store_true", help="begin anew, whatever --output holds")

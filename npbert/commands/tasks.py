@@ -40,6 +40,10 @@ def run(
     """
     from npbert.compiled.backend import using
 
+    if arguments.scheduler is not None:
+        from npbert.commands.cluster import answer_on_cluster
+
+        return answer_on_cluster(arguments, Job(arguments.command, arguments.model, options))
     backend = choose_backend(arguments, given)
     job = Job(arguments.command, arguments.model, options, backend)
     with using(backend):
@@ -72,7 +76,9 @@ def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
         arguments.parser.error(f"the following arguments are required: {missing}")
     if arguments.input is not None and any(texts):
         arguments.parser.error("--input takes the place of texts among the arguments")
-    needs = {name: "input" for name in ("output", "text_column", "pair_column", "strict")}
+    needs = {
+        name: "input" for name in ("output", "text_column", "pair_column", "scheduler", "strict")
+    }
     for name, needed in {**needs, "resume": "output", "force": "output"}.items():
         if getattr(arguments, name, None) and not getattr(arguments, needed):
             arguments.parser.error(f"--{name.replace('_', '-')} needs --{needed}")

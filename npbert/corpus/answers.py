@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from npbert.corpus.jobs import Entry, Job
-from npbert.corpus.json_results import shortest
+from npbert.corpus.json_results import error_line, line_of, shortest
+from npbert.corpus.lines import Line
 
 
 class Answer(NamedTuple):
@@ -15,6 +16,30 @@ class Answer(NamedTuple):
 
     result: str
     error: str = ""
+
+
+def row_line(line: Line, answer: Answer) -> str:
+    """Return the line of JSON of a row and its answer, or what is wrong with the row."""
+    error = line.error or answer.error
+    if not error:
+        return line_of(line.shown, answer.result)
+    if line.row is not None and line.shown:
+        return json.dumps(line.shown | {"error": error})
+    return error_line(line.number, line.text, error)
+
+
+def answered(job: Job, batch: list[Line]) -> list[tuple[Line, Answer]]:
+    """Answer rows together; those that are wrong already are not asked."""
+    return merged(batch, answers(job, asked(batch)))
+
+
+def asked(batch: list[Line]) -> list[Entry]:
+    return [line.entry for line in batch if not line.error]
+
+
+def merged(batch: list[Line], found: list[Answer]) -> list[tuple[Line, Answer]]:
+    rest = iter(found)
+    return [(line, Answer("", line.error) if line.error else next(rest)) for line in batch]
 
 
 def answers(job: Job, entries: list[Entry]) -> list[Answer]:

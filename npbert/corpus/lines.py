@@ -7,6 +7,7 @@ of its line and of no other.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -52,6 +53,34 @@ def open_input(path: str) -> Iterator[BinaryIO]:
         raise
 
 
+Span = tuple[int, int, int]  # of a file: where it begins and ends, and the number of its first row
+
+
+@contextmanager
+def open_span(path: str, span: Span | None) -> Iterator[BinaryIO]:
+    """Open a file, or a part of it."""
+    with open_input(path) as file:
+        if span is None:
+            yield file
+            return
+        file.seek(span[0])
+        yield io.BytesIO(file.read(span[1] - span[0]))
+
+
+def spans(path: str, size: int) -> Iterator[Span]:
+    """Yield the parts of a file that have so many lines; the last one may have fewer."""
+    start = end = number = 0
+    with open_input(path) as file:
+        for line in file:
+            end += len(line)
+            number += 1
+            if number % size == 0:
+                yield start, end, number - size + 1
+                start = end
+        if start < end:
+            yield start, end, number // size * size + 1
+
+
 def input_name(path: str) -> str:
     return "standard input" if path == "-" else path
 
@@ -63,6 +92,7 @@ class TextLines:
     """
 
     unit = "line"
+    span: Span | None = None  # where it is a part of a file
 
     def __init__(self, path: str, parse: Callable[[str], Entry], fields: tuple[str, ...]) -> None:
         self.path = path
@@ -79,8 +109,8 @@ class TextLines:
 
     def rows(self, whole: bool = True) -> Iterator[list[Line | None]]:
         """Yield lines, some at a time, without waiting for more; a blank one is None."""
-        with open_input(self.path) as file:
-            yield from batches(file, self.parse)
+        with open_span(self.path, self.span) as file:
+            yield from batches(file, self.parse, self.span)
 
     def asked(self, line: Line) -> Line:
         """Return a line as it was asked: all of it."""
@@ -106,12 +136,15 @@ def chunked(found: Iterator[Line], size: int, column: str) -> Iterator[Chunk]:
         yield chunk, [line.row or {column: line.text} for line in chunk]
 
 
-def batches(file: BinaryIO, parse: Callable[[str], Entry]) -> Iterator[list[Line | None]]:
+def batches(
+    file: BinaryIO, parse: Callable[[str], Entry], span: Span | None = None
+) -> Iterator[list[Line | None]]:
     """Yield lines, some at a time: those that are there, without waiting.
 
-    parse: makes an entry of a line, or raises a ValueError. A blank line is None.
+    parse: makes an entry of a line, or raises a ValueError. span: what part of a file it is. A
+    blank line is None.
     """
-    number = 0
+    number = span[2] - 1 if span else 0
     for batch in raw_batches(file):
         yield [_line(number + place, data, parse) for place, data in enumerate(batch, 1)]
         number += len(batch)

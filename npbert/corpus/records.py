@@ -14,14 +14,23 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 from npbert.corpus import lines
 from npbert.corpus.columns import check_names
 from npbert.corpus.formats import CSV, JSON_LINES, PARQUET, format_of, import_pyarrow
 from npbert.corpus.jobs import LISTS, OPTIONAL
-from npbert.corpus.lines import Chunk, Entry, Line, TextLines, chunked, open_input
+from npbert.corpus.lines import (
+    Chunk,
+    Entry,
+    Line,
+    Span,
+    TextLines,
+    chunked,
+    open_input,
+    open_span,
+)
 
 SOME = 1000  # rows that are read at once
 
@@ -146,6 +155,7 @@ class JsonLines(Records):
     """Lines that are JSON objects: a key is a column, which some rows may lack."""
 
     unit = "line"
+    span: Span | None = None  # where it is a part of a file
 
     def kinds(self) -> dict[str, Any]:
         kinds: dict[str, Any] = {}
@@ -172,8 +182,8 @@ class JsonLines(Records):
 
     def rows(self, whole: bool = True) -> Iterator[list[Line | None]]:
         """Yield rows, some at a time, without waiting for more."""
-        with open_input(self.path) as file:
-            for batch in lines.batches(file, _object):
+        with open_span(self.path, self.span) as file:
+            for batch in lines.batches(file, _object, self.span):
                 yield [line and self._row(line, whole) for line in batch]
 
     def _row(self, line: Line, whole: bool) -> Line:
@@ -253,6 +263,8 @@ class Csv(Records):
 class Parquet(Records):
     """A Parquet file, read some rows at a time."""
 
+    part: tuple[int, int] | None = None  # the numbers of the first row and the last, from 1
+
     def _open(self) -> Any:
         import_pyarrow(self.path)
         import pyarrow.parquet
@@ -281,7 +293,7 @@ class Parquet(Records):
             return file.metadata.num_rows
 
     def read(self, whole: bool) -> Iterator[Line | None]:
-        number = 1
+        number = self.part[0] if self.part else 1
         for batch in self._batches(SOME, whole):
             for place, row in enumerate(batch.to_pylist()):
                 row = {name: for_json(value) for name, value in row.items()}
@@ -289,7 +301,7 @@ class Parquet(Records):
             number += batch.num_rows
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        number = 1
+        number = self.part[0] if self.part else 1
         for batch in self._batches(size, whole=True):
             asked = [name for name in self.columns.values() if name in batch.schema.names]
             rows = batch.select(asked).to_pylist()
@@ -302,10 +314,27 @@ class Parquet(Records):
         with self._open() as file:
             names = file.schema_arrow.names
             asked = None if whole else [each for each in self.columns.values() if each in names]
+            groups, first, last = self._groups(file)
             try:
-                yield from file.iter_batches(size, columns=asked, use_threads=False)
+                found = file.iter_batches(size, groups, columns=asked, use_threads=False)
+                for batch in found:
+                    start, stop = max(first, 0), min(last, batch.num_rows)
+                    if start < stop:
+                        yield batch.slice(start, stop - start)
+                    first, last = first - batch.num_rows, last - batch.num_rows
             except pyarrow.ArrowException as error:
                 raise ValueError(f"{self.path}: {error}") from None
+
+    def _groups(self, file: Any) -> tuple[list[int], int, int]:
+        """Return which row groups hold the part, and where in these it begins and ends."""
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        if self.part is None:
+            return [*range(len(sizes))], 0, sum(sizes)
+        first, last = self.part[0] - 1, self.part[1]
+        ends = [*accumulate(sizes)]
+        groups = [i for i, end in enumerate(ends) if end > first and end - sizes[i] < last]
+        before = ends[groups[0]] - sizes[groups[0]] if groups else 0
+        return groups, first - before, last - before
 
 
 def for_json(value: Any) -> Any:

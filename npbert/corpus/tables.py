@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from npbert.checkpoints.writing import atomic_write
+from npbert.corpus.answers import answered, row_line
 from npbert.corpus.columns import ERROR, Kind, result_columns, result_kinds
 from npbert.corpus.formats import CSV, PARQUET, format_of
 from npbert.corpus.jobs import Job
@@ -22,6 +23,18 @@ from npbert.corpus.records import Records, for_json
 
 Source = TextLines | Records
 SOME = 5000  # rows that are in memory at once, and in a row group of a Parquet file
+
+
+def write_part(job: Job, source: Source, kinds: dict[str, Kind], path: str) -> None:
+    """Answer the rows of an input, a few, and write a Parquet file of them."""
+    lines = (
+        line for batch in source.rows(whole=False) for line in answered(job, [*filter(None, batch)])
+    )
+    journal = (row_line(*line).encode() for line in lines)
+    with atomic_write(path) as file:
+        _write_parquet(
+            file, _chunks(job, source, journal), kinds, result_kinds(job) | {ERROR: "string"}
+        )
 
 
 def write_table(job: Job, source: Source, kinds: dict[str, Kind], journal: str, path: str) -> None:
@@ -38,7 +51,7 @@ Columns = dict[str, list[Any]]
 Found = Iterator[tuple[Any, Columns]]  # columns of some rows, and the columns of their results
 
 
-def _chunks(job: Job, source: Source, journal: BinaryIO) -> Found:
+def _chunks(job: Job, source: Source, journal: Iterator[bytes]) -> Found:
     names = [*result_kinds(job), ERROR]
     for lines, rows in source.chunks(SOME):
         columns: Columns = {name: [] for name in names}
@@ -51,7 +64,7 @@ def _chunks(job: Job, source: Source, journal: BinaryIO) -> Found:
             for name in names:
                 columns[name].append(found.get(ERROR) if name == ERROR else values.get(name))
         yield rows, columns
-    if journal.readline():
+    if next(journal, b""):
         raise ValueError(f"{source.name} has fewer rows than were answered: it has changed")
 
 

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from npbert.corpus.answers import Answer, answers
+from npbert.corpus.answers import Answer, answered, answers, asked, merged
 from npbert.corpus.jobs import Job
 from npbert.corpus.lines import Line
 
@@ -46,20 +46,10 @@ def answering(
     Rows that end every worker that tries them are a ChildProcessError.
     """
     if workers == 1:
-        yield lambda batches: (_merged(batch, answers(job, _entries(batch))) for batch in batches)
+        yield lambda batches: (answered(job, batch) for batch in batches)
         return
     with Workers(job, workers) as pool:
         yield pool.answered
-
-
-def _entries(batch: Batch) -> list[Any]:
-    return [line.entry for line in batch if not line.error]
-
-
-def _merged(batch: Batch, found: list[Answer]) -> Answered:
-    """Return each row with its answer; those that were wrong already were not asked."""
-    rest = iter(found)
-    return [(line, Answer("", line.error) if line.error else next(rest)) for line in batch]
 
 
 @contextlib.contextmanager
@@ -196,7 +186,7 @@ class Workers:
                     number, given[new[0]] = new
                 else:
                     break
-                worker.give(number, _entries(given[number]))
+                worker.give(number, asked(given[number]))
             busy = {worker.pipe: worker for worker in self.workers if worker.number != IDLE}
             if not busy:
                 return
@@ -214,7 +204,7 @@ class Workers:
                 self.workers.remove(worker)
                 self.workers.append(Worker(self.job, self.workers))
             while next_one in found:
-                yield _merged(given.pop(next_one), found.pop(next_one))
+                yield merged(given.pop(next_one), found.pop(next_one))
                 next_one += 1
 
 

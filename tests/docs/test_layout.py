@@ -29,6 +29,7 @@ FLOORS = [
     ["exercises"],  # those of the book
     ["corpus"],  # files of texts through a task
     ["live"],  # pages that run in a browser's Python
+    ["distributed"],  # the same on a cluster
     ["commands"],
     ["__main__"],
 ]
@@ -132,7 +133,10 @@ def test_every_import_was_read():
 
 def test_what_stands_at_the_top():
     found = {path.name for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "weights")}
-    files = {f"{name}.py" for name in (*READING_ROOM, "__init__", "__main__", "auto", "terminal")}
+    files = {
+        f"{name}.py"
+        for name in (*READING_ROOM, "__init__", "__main__", "auto", "distributed", "terminal")
+    }
     rooms = {room for floor in FLOORS for room in floor if (PACKAGE / room).is_dir()}
     assert found == files | rooms | {"README.md", "py.typed"}
     assert rooms == {"compiled", "model", *MACHINERY}

@@ -20,6 +20,8 @@ EXAMPLES = [
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_runs_and_prints_what_it_says(example):
+    if "distributed" in example:
+        pytest.importorskip("distributed", reason="needs Dask (extra `dask`)")
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(example, {})

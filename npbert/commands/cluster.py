@@ -1,0 +1,48 @@
+"""`--scheduler`: the rows of --input on a Dask cluster, into a directory of Parquet files."""
+
+from __future__ import annotations
+
+import argparse
+
+from npbert.commands.answering import SOME_WRONG
+from npbert.commands.writing import note
+from npbert.corpus.jobs import Job
+from npbert.terminal import counted
+
+PATIENCE = 10  # seconds to wait for the scheduler
+
+
+def answer_on_cluster(arguments: argparse.Namespace, job: Job) -> int:
+    """Answer every row of a file on a cluster, and return the exit status.
+
+    arguments: scheduler, input, output, text_column, pair_column, resume.
+    """
+    for name in ("force", "strict", "workers"):
+        if getattr(arguments, name) not in (False, 1):
+            arguments.parser.error(f"--{name} does not go with --scheduler")
+    if arguments.output is None:
+        arguments.parser.error("--scheduler needs --output, a directory")
+    from npbert import distributed
+
+    distributed.import_distributed()
+    from distributed import Client
+
+    pair = getattr(arguments, "pair_column", None)
+    if pair is None and getattr(arguments, "pairs", False):
+        pair = "text_pair"
+    with Client(arguments.scheduler, timeout=PATIENCE, set_as_default=False) as client:
+        report = distributed.run(
+            job.command,
+            arguments.input,
+            arguments.output,
+            client,
+            model=job.model,
+            text_column=arguments.text_column,
+            pair_column=pair,
+            resume=arguments.resume,
+            **job.options,
+        )
+    if report.errors:
+        rows = counted(report.errors, "row")
+        note(f'{arguments.output}: {rows} could not be answered; see the column "error"')
+    return SOME_WRONG if report.errors else 0
