@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import rows_of
+from corpus_rows import rows_of
 
 from npbert.corpus.jobs import Job
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dying_jobs
 import pytest
-from conftest import rows_of
+from corpus_rows import rows_of
 from dying_jobs import DyingJob, batches
 
 from npbert.corpus import workers
