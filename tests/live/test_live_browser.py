@@ -186,7 +186,7 @@ def test_a_line_is_changed_in_its_place_and_put_back(reader, server):
     assert "near = dynamic_convolution(local, filters)" in reader.one("#source .line.now").text
     reader.press("e")
     box = reader.wait("return document.querySelector('.line-edit')")
-    box.clear()
+    reader.run("arguments[0].select()", box)  # clear() would leave the box, which takes its text
     box.send_keys("    near = dynamic_convolution(local, np.flip(filters, -1))\n")
     reader.wait_for("live-change", "the filters of the dynamic convolution from right to left")
     change = reader.one("#live-change")
