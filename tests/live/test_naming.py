@@ -41,7 +41,7 @@ def cases():
 
 
 CASES = [*cases()]
-if "NPBERT_EVERY_MISTAKE" not in os.environ:  # each in one family, in turn
+if "NPBERT_THOROUGH" not in os.environ:  # each in one family, in turn
     of_name = {}
     for case in CASES:
         of_name.setdefault(case.values[3].name, []).append(case)
