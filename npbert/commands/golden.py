@@ -126,6 +126,7 @@ def add_check(commands: Any) -> None:
     command.add_argument(
         "--html",
         metavar="FILE",
+        type=file_path,
         help="write a page with your values and their differences beside npbert's, step by step, "
         "of --case, or of the largest case in which the first wrong step is wrong",
     )

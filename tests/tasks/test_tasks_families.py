@@ -324,7 +324,8 @@ def test_every_task_has_a_default_checkpoint():
     from npbert.checkpoints.shipped import shipped_checkpoints
     from npbert.tasks.loading import TASKS
 
-    assert {task.name for task in TASKS} == {*npbert.tasks.__all__}
+    # `encode` reads what a sentence-embedding folder says and has no head of its own.
+    assert {task.name for task in TASKS} == {*npbert.tasks.__all__} - {"encode"}
     for task in TASKS:
         if task.default not in shipped_checkpoints():
             continue
