@@ -134,7 +134,6 @@ def test_the_command_writes_a_page(run, kit, tmp_path):
     [
         (".", "is a directory"),
         ("no/report.html", "there is no directory no"),
-        ("", "the path is empty"),
     ],
 )
 def test_a_file_that_cannot_be_written(run, tmp_path, name, message):

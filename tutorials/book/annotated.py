@@ -64,7 +64,7 @@ def lost_notes() -> list[str]:
             lost += [
                 f"{file}: {function}.{key}"
                 for key in sentences
-                if key.partition(".")[0] not in known
+                if not known.issuperset(key.partition(".")[0].split(" of "))  # call of parameters
             ]
     return lost
 
