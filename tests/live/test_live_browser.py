@@ -166,9 +166,9 @@ def test_nothing_is_asked_of_another_host(reader, server, tmp_path):
     with served(tmp_path) as other:
         line = line_of("ops.py", "return x @ p.weight.T + p.bias")
         rows = session.sources()["ops.py"].split("\n")
-        rows[line - 1] = (
-            f"    import js; js.fetch('{other.address}secret'); return x @ p.weight.T + p.bias"
-        )
+        # Once: each time that it is refused stands in the console.
+        once = f"self.once ||= fetch('{other.address}secret').catch(() => 0)"
+        rows[line - 1] = f'    import js; js.eval("{once}"); return x @ p.weight.T + p.bias'
         reader.edit_file("ops.py", "\n".join(rows))
         reader.wait("return npbert.page().change")
         assert other.asked == []
