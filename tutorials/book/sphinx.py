@@ -106,7 +106,9 @@ def link_calls(app: Any, docname: str, template: str, context: dict[str, Any], t
     """In chapters, make links of functions of reading files, mobilebert.layer; let cells be run."""
     if not docname.startswith("tutorials/"):
         return
-    context["body"] += '<script src="../live/notebook.js"></script>'
+    if "cell_input" in context["body"]:
+        to_root = "../" * docname.count("/")
+        context["body"] += f'<script src="{to_root}live/notebook.js"></script>'
     known = definitions()
 
     def linked(match: re.Match[str]) -> str:
