@@ -1,0 +1,105 @@
+"""Cells of a chapter run in the page, in headless Chromium: text, pictures, exercises, errors.
+
+The page has the marks of one that Sphinx makes: the whole book need not be built for it.
+"""
+
+import html
+
+import pytest
+from browsing import open_browser
+from chapters import CHAPTERS, FOLDER, code_cells
+from living import LiveReader, require_engine, served
+
+from npbert.exercises.catalogue import CHAPTERS as EXERCISES
+from npbert.live.folder import write_notebooks
+
+pytestmark = pytest.mark.browser
+
+[CONVBERT] = [path for path in CHAPTERS if path.stem.endswith("convbert")]
+CELLS = [source for _, source in code_cells(CONVBERT.read_text("utf-8"))]
+DRAWS = next(number for number, source in enumerate(CELLS) if source.startswith("pictures."))
+IMPORTS = next(source for source in CELLS if "import exercises" in source)
+STUB = next(source for source in CELLS if "exercises.check(" in source)
+EXERCISE = EXERCISES[CONVBERT.stem][0]
+SHOWN = [IMPORTS, STUB, *CELLS[: DRAWS + 1]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a page of some cells, and all that runs them."""
+    made = tmp_path_factory.mktemp("chapter")
+    cell = '<div class="cell"><div class="cell_input"><pre>{}\n</pre></div></div>'
+    body = "".join(cell.format(html.escape(source)) for source in SHOWN)
+    page = f"<!doctype html><article><h1>A chapter</h1>{body}</article>"
+    (made / "chapter.html").write_text(page + '<script src="live/notebook.js"></script>', "utf-8")
+    write_notebooks(made / "live", "../engine/", (FOLDER / "pictures.py",))
+    return made
+
+
+@pytest.fixture
+def reader(folder, tmp_path):
+    """Somebody who has the page before them, and has not started anything."""
+    require_engine()
+    browser = open_browser(tmp_path / "profile")
+    with served(folder) as server:
+        reader = LiveReader(browser)
+        reader.server = server
+        reader.open(f"{server.address}chapter.html")
+        yield reader
+    browser.quit()
+
+
+def start(reader):
+    reader.one(".live-begin").click()
+    reader.wait("return document.querySelectorAll('.live-cell').length === arguments[0]",
+                len(SHOWN))  # fmt: skip
+
+
+def run(reader, number, source=None):
+    """Put a text in a cell, run it with the keyboard, and return the element of its output."""
+    from selenium.webdriver.common.keys import Keys
+
+    box = reader.all(".live-cell")[number]
+    if source is not None:
+        reader.run("arguments[0].value = arguments[1]", box, source)
+        reader.run("arguments[0].dispatchEvent(new Event('input'))", box)
+    for old in reader.all(f".cell:nth-of-type({number + 1}) .cell_output"):
+        reader.run("arguments[0].remove()", old)
+    box.send_keys(Keys.SHIFT, Keys.ENTER)
+    return reader.wait(
+        "return document.querySelectorAll('.cell')[arguments[0]].querySelector('.cell_output')",
+        number,
+    )
+
+
+def answer(source):
+    """Return an answer to the exercise, and the call that judges it, as a reader writes them."""
+    call = f'exercises.check("{EXERCISE.name}", {EXERCISE.name})'
+    return "\n".join([*EXERCISE.imports(), source, call])
+
+
+def test_nothing_runs_before_it_is_started(reader):
+    assert [element.text for element in reader.all(".cell pre")] == [
+        "\n".join(line.rstrip() for line in source.split("\n")) for source in SHOWN
+    ]
+    assert not [path for path in reader.server.asked if "engine" in path or "weights" in path]
+
+
+def test_an_exercise_is_judged_on_the_spot(reader):
+    start(reader)
+    name = EXERCISE.name
+    assert run(reader, 1).text.startswith(f"{name}: not done yet")
+    reversed_filters = EXERCISE.source().replace("weight[:, k]", "weight[:, -1 - k]")
+    said = " ".join(run(reader, 1, answer(reversed_filters)).text.split())
+    assert EXERCISE.mistakes[0].message in said
+    assert run(reader, 1, answer(EXERCISE.source())).text.startswith(f"{name}: right")
+
+
+def test_a_chapter_runs_up_to_its_first_picture(reader):
+    start(reader)
+    picture = run(reader, len(SHOWN) - 1).find_element("css selector", "img, svg")
+    assert reader.run("return arguments[0].naturalWidth ?? arguments[0].clientWidth", picture) > 100
+    asked = [path for path in reader.server.asked if "/weights/" in path]
+    assert asked and all("convbert-tiny/" in path for path in asked)
+    error = run(reader, len(SHOWN) - 2, "T / 0").find_element("css selector", ".live-error")
+    assert "ZeroDivisionError" in error.text
