@@ -131,7 +131,7 @@ def test_two_pages_at_once(reader, server):
         box.send_keys(text)
     for window, text in texts.items():
         reader.browser.switch_to.window(window)
-        reader.wait("return npbert.page().texts[0] === arguments[0]", text)
+        assert reader.wait("return npbert.page().texts[0] === arguments[0]", text)
     reader.browser.close()
     reader.browser.switch_to.window(first)
 
@@ -220,6 +220,7 @@ def test_ten_classic_mistakes_are_named(reader, server):
                     rows[line - 1] = text
             reader.edit_file(file, "\n".join(rows))
         reader.wait_for("live-change", known[name]["about"])
+        assert known[name]["about"] in reader.one("#live-change").text
         reader.one("#live-reset").click()
         reader.wait("return !npbert.page().change")
 
