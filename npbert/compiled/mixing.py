@@ -116,7 +116,7 @@ def attention(item, step, buffers, texts, mask, scratch):
             take(source, width, head * S + s, start + t, n, queries + s * ROW_BYTES)
             for place in range(s * ROW_BYTES, s * ROW_BYTES + halves * VECTOR_BYTES, VECTOR_BYTES):
                 store(queries + place, load(queries + place) * factor)
-        multiply(keys, 4, row_bytes, queries, S, scores, T, halves)
+        multiply(keys, 4, row_bytes, queries, S, scores, T, halves, 0)
         if bias:
             add_bias(scores, bias + t * integer(mask, 3), mask, T, n, halves)
         kept = buffer_of(buffers, step, OTHER) + 4 * T * (item * T + t)
@@ -126,7 +126,7 @@ def attention(item, step, buffers, texts, mask, scratch):
             soften(scores + h * VECTOR_BYTES, ROW_BYTES, T)
         if integer(step, COMBINE) == PROBS:
             give(scores, T, n, kept)
-        multiply(values, row_bytes, 4, scores, T, context, S, halves)
+        multiply(values, row_bytes, 4, scores, T, context, S, halves, 0)
         for s in range(S):
             channel = integer(step, TARGET_FIRST) + head * S + s
             put(target, integer(step, TARGET_CHANNELS), channel, start + t, n,

@@ -54,19 +54,19 @@ def multiplying(vectors, sizes):
     many, few, _ = sizes
     tile_of_many, tile_of_few, tile_of_one = (tile(size, vectors) for size in sizes)
 
-    def loops(weight, row_step, column_step, panel, terms, out, rows):
+    def loops(weight, row_step, column_step, panel, terms, out, rows, following):
         r = 0
         while r + many <= rows:
             at, to = weight + r * row_step, out + r * ROW_BYTES
-            tile_of_many(at, row_step, column_step, panel, terms, to)
+            tile_of_many(at, row_step, column_step, panel, terms, to, following)
             r += many
         while r + few <= rows:
             at, to = weight + r * row_step, out + r * ROW_BYTES
-            tile_of_few(at, row_step, column_step, panel, terms, to)
+            tile_of_few(at, row_step, column_step, panel, terms, to, following)
             r += few
         while r < rows:
             at, to = weight + r * row_step, out + r * ROW_BYTES
-            tile_of_one(at, row_step, column_step, panel, terms, to)
+            tile_of_one(at, row_step, column_step, panel, terms, to, following)
             r += 1
 
     return compile_part(loops)
@@ -77,24 +77,26 @@ multiply_thin = multiplying(1, (ROOM, 4, 1))
 
 
 @compile_part
-def multiply(weight, row_step, column_step, panel, terms, out, rows, halves):
+def multiply(weight, row_step, column_step, panel, terms, out, rows, halves, following):
     """Multiply rows of a matrix by a panel: [rows, terms] by [terms, 32] -> [rows, 32].
 
     row_step, column_step: bytes from one row of the matrix to the next, and from column to column.
-    halves: 2 for all tokens of the panel, 1 for its first 16.
+    halves: 2 for all tokens of the panel, 1 for its first 16. following: bytes from these rows to
+    those that this thread multiplies next, as far as that is known.
     """
     if halves == 2:
-        multiply_wide(weight, row_step, column_step, panel, terms, out, rows)
+        multiply_wide(weight, row_step, column_step, panel, terms, out, rows, following)
     else:
-        multiply_thin(weight, row_step, column_step, panel, terms, out, rows)
+        multiply_thin(weight, row_step, column_step, panel, terms, out, rows, following)
 
 
 @compile_part
-def product(item, step, buffers, first, last, panels, last_halves, scratch):
+def product(item, apart, step, buffers, first, last, panels, last_halves, scratch):
     """Multiply a block of rows of a matrix by panels from `first` to `last`; finish the rows.
 
     An item is one block of one group, for as many panels as stay in a core's own cache: the matrix
     is read from memory once for all of these. panels: of the buffer; the last may be half empty.
+    apart: how many items after this one the same thread probably takes the next.
     """
     terms, rows_of_group = integer(step, TERMS), integer(step, ROWS)
     blocks = (rows_of_group + BLOCK - 1) // BLOCK
@@ -108,7 +110,8 @@ def product(item, step, buffers, first, last, panels, last_halves, scratch):
     for p in range(first, min(first + near, last)):
         halves = last_halves if p == panels - 1 else 2
         x = row(buffers, step, SOURCE, p, group * terms)
-        multiply(weight, row_step, column_step, x, terms, scratch, rows, halves)
+        following = apart * BLOCK * row_step
+        multiply(weight, row_step, column_step, x, terms, scratch, rows, halves, following)
         other, out = row(buffers, step, OTHER, p, channel), row(buffers, step, TARGET, p, channel)
         finish(step, channel, scratch, other, out, rows, halves)
 

@@ -143,6 +143,7 @@ def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask,
     last_halves = 1 if 0 < tokens % PANEL <= LANES else 2
     halves = 2 * (panels - 1) + last_halves
     shares = parts if panels >= FEWEST * parts else 1
+    apart = parts // shares
     scratch, all_done = integer(scratches, part), 0
     for i in range(count):
         step = steps + 8 * FIELDS * i
@@ -161,7 +162,7 @@ def run(part, parts, steps, count, buffers, texts, how_many_texts, tokens, mask,
             item = start + count_up(taken)
             while item < end:
                 if kind == PRODUCT:
-                    product(item, step, buffers, first, last, panels, last_halves, scratch)
+                    product(item, apart, step, buffers, first, last, panels, last_halves, scratch)
                 elif kind == NORM:
                     norm(item, step, buffers)
                 elif kind == ATTENTION:
