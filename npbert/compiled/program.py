@@ -21,7 +21,7 @@ from npbert.compiled.table import FIELDS
 from npbert.compiled.texts import Keep
 from npbert.compiled.vectors import PANEL
 
-CHUNK = 256  # tokens that run together: whole texts, until there are so many
+CHUNK = 512  # tokens that run together: whole texts, until there are so many
 FEW = 4_000_000  # multiplications, for which waking another thread does not pay
 ACTIVATIONS = {  # those that a product applies while its results are in registers
     "gelu": table.GELU,

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from npbert.terminal import counted
 
-BATCH = 1 << 14  # bytes of lines that are answered together: some thousand tokens
+BATCH = 1 << 13  # bytes of lines that are answered together: some thousand tokens
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARTS_OF_MARK = (BYTE_ORDER_MARK[:1], BYTE_ORDER_MARK[:2])
 

@@ -12,7 +12,7 @@ from npbert.compiled.texts import Run, texts_of
 from npbert.model.inputs import Inputs, check_rows, joined_rows
 from npbert.model.outputs import BaseModelOutput
 
-BATCH_TOKENS = 2048  # so many at most are run together: more is not faster, and takes memory
+BATCH_TOKENS = 1024  # so many at most are run together: more is not faster, and takes memory
 TOKENS, FIRST = "tokens", "first"  # what a field of an output is made of: `made_of` of a model
 
 
