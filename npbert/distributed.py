@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from npbert.checkpoints.hub_cache import hub_name
+from npbert.checkpoints.shipped import HubOptions, checkpoint_directory, hub_options
 from npbert.checkpoints.writing import atomic_write, output_directory
 from npbert.corpus.columns import check_names, result_kinds
 from npbert.corpus.formats import CSV, JSON_LINES, PARQUET, TEXT, format_of, import_pyarrow
-from npbert.corpus.jobs import FUNCTIONS, Entry, Job, fields_of
+from npbert.corpus.jobs import FUNCTIONS, Entry, Job, fields_of, parts_of
 from npbert.corpus.lines import parse_columns, parse_text, spans
 from npbert.corpus.records import open_source
 from npbert.corpus.tables import Source, write_part
@@ -26,6 +28,7 @@ from npbert.corpus.tables import Source, write_part
 PARTITION = 1000  # rows of the input in a file of the output
 ABOUT = "_npbert.json"  # what was asked, so that no other run goes on with it
 SUCCESS = "_SUCCESS"  # an empty file, as of Hadoop and Spark: all others are there
+MEANS = ("cache_dir", "token", "local_files_only")  # how a model is had: not what is asked
 RETRIES = 3  # of a partition whose worker raises an error; Dask itself counts those that die
 
 
@@ -58,12 +61,15 @@ def run(
         part-00000.parquet, ..., whose columns are those of `npbert embed --output FILE.parquet`, in
         the order of the input, and at last `_SUCCESS`.
     client: a distributed.Client.
-    model: a name or a directory, that all workers have; None means the one that ships.
+    model: a directory or a shipped name, that all workers have, or a name on the Hub, which each
+        finds in its own cache or fetches: the commit that it stands for here. None means the one
+        that ships.
     text_column, pair_column: the columns of the texts, as of the command.
     partition_rows: how many rows of the input a partition has.
     resume: go on with an output of the same run: partitions that are there are not done again.
     progress: show a bar; None: after a second, where standard error is a terminal.
-    options: of the task (pooling="mean", top_k=3), by default those of the command.
+    options: of the task (pooling="mean", top_k=3), by default those of the command, and of the Hub
+        (revision, cache_dir, token, local_files_only).
 
     A row that cannot be answered has its error in the column `error`. Raises ValueError for what
     does not fit before anything is done; ChildProcessError where a partition ends every worker that
@@ -139,9 +145,21 @@ def _job(task: str, model: Any, options: dict[str, Any], pair_column: str | None
     if not found or found[0] not in FUNCTIONS:
         raise ValueError(f"there is no task {task!r}, expected one of {', '.join(FUNCTIONS)}")
     if model is not None:
-        model = os.fspath(model)
-        model = os.path.abspath(model) if os.path.isdir(model) else model
+        model, revision = _place(model, parts_of(found[0]), hub_options({**options}))
+        options = {**options, **revision}
     return Job(found[0], model, options)
+
+
+def _place(model: Any, parts: Any, hub: HubOptions) -> tuple[str, dict[str, str]]:
+    """Return what a checkpoint is called on all machines, and its commit if it is of the Hub.
+
+    A branch may move while workers fetch it.
+    """
+    directory = checkpoint_directory(model, parts, **hub)
+    if os.path.isdir(model):
+        return os.path.abspath(model), {}
+    name = hub_name(directory)
+    return (name, {"revision": directory.name}) if name else (model, {})
 
 
 def _source(job: Job, path: str, text_column: str | None, pair_column: str | None) -> Source:
@@ -177,7 +195,7 @@ def _about(job: Job, source: Source, partition_rows: int) -> dict[str, Any]:
     asked = {
         "task": job.command,
         "model": job.model,
-        "options": {name: repr(value) for name, value in sorted(job.options.items())},
+        "options": {n: repr(value) for n, value in sorted(job.options.items()) if n not in MEANS},
         "input": source.path,
         "bytes": status.st_size,
         "changed": status.st_mtime_ns,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from npbert.commands.answering import SOME_WRONG
+from npbert.commands.places import given_options
 from npbert.commands.writing import note
 from npbert.corpus.jobs import Job
 from npbert.terminal import counted
@@ -15,13 +16,14 @@ PATIENCE = 10  # seconds to wait for the scheduler
 def answer_on_cluster(arguments: argparse.Namespace, job: Job) -> int:
     """Answer every row of a file on a cluster, and return the exit status.
 
-    arguments: scheduler, input, output, text_column, pair_column, resume.
+    arguments: scheduler, input, output, text_column, pair_column, resume, the options of the Hub.
     """
     for name in ("force", "strict", "workers"):
         if getattr(arguments, name) not in (False, 1):
             arguments.parser.error(f"--{name} does not go with --scheduler")
     if arguments.output is None:
         arguments.parser.error("--scheduler needs --output, a directory")
+    hub = given_options(arguments)
     from npbert import distributed
 
     distributed.import_distributed()
@@ -41,6 +43,7 @@ def answer_on_cluster(arguments: argparse.Namespace, job: Job) -> int:
             pair_column=pair,
             resume=arguments.resume,
             **job.options,
+            **hub,
         )
     if report.errors:
         rows = counted(report.errors, "row")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from npbert.commands.parsing import Parser, path
+
+if TYPE_CHECKING:
+    from npbert.checkpoints.shipped import HubOptions
 
 # The options of HubOptions, by their names among the arguments of a command.
 OPTIONS = ("revision", "cache_dir", "token", "local_files_only")
@@ -48,23 +51,27 @@ def find_model(
 ) -> None:
     """Let the argument that names a checkpoint of the Hub be the directory that it is in.
 
-    What is named otherwise stays as it is. parts: what of it is needed, by default all, for `embed`
-    with what a sentence-embedding folder has. Raises what `checkpoint_directory` raises.
+    What is named otherwise stays as it is. parts: what of it is needed, by default what the task of
+    the command needs. Raises what `checkpoint_directory` raises.
     """
     from npbert.checkpoints.hub_cache import hub_name
-    from npbert.checkpoints.hub_files import SENTENCE, WHOLE
-    from npbert.checkpoints.shipped import HubOptions, checkpoint_directory
+    from npbert.checkpoints.shipped import checkpoint_directory
+    from npbert.corpus.jobs import parts_of
 
-    options = HubOptions(**{option: getattr(arguments, option) for option in OPTIONS})  # type: ignore[typeddict-item]
-    given = getattr(arguments, name)
+    given, options = getattr(arguments, name), given_options(arguments, name)
     if given is None:
-        for option, value in options.items():
-            if value:
-                flag = option.replace("_", "-")
-                arguments.parser.error(f"--{flag} needs --model")
         return
-    if parts is None:
-        parts = (*WHOLE, SENTENCE) if arguments.command == "embed" else WHOLE
+    parts = parts_of(arguments.command) if parts is None else parts
     directory = checkpoint_directory(given, parts, **options)
     if hub_name(directory):
         setattr(arguments, name, str(directory))
+
+
+def given_options(arguments: argparse.Namespace, name: str = "model") -> HubOptions:
+    """Return the options of the Hub among the arguments; they are refused where none is named."""
+    options = {option: getattr(arguments, option) for option in OPTIONS}
+    given = {option: value for option, value in options.items() if value not in (None, False)}
+    if given and getattr(arguments, name) is None:
+        flag = next(iter(given)).replace("_", "-")
+        arguments.parser.error(f"--{flag} needs --model")
+    return cast("HubOptions", given)

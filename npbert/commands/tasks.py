@@ -90,7 +90,8 @@ def prepare(arguments: argparse.Namespace, missing: str, *texts: Any) -> None:
         from npbert.corpus.workers import set_one_thread
 
         set_one_thread()
-    find_model(arguments)
+    if arguments.scheduler is None:  # else each worker finds it in the cache of its machine
+        find_model(arguments)
 
 
 def texts_given(arguments: argparse.Namespace) -> list[Entry]:

@@ -55,6 +55,13 @@ def fields_of(command: str, pairs: bool = False) -> tuple[str, ...]:
     return FIELDS.get(command, ("text",))
 
 
+def parts_of(command: str) -> tuple[str, ...]:
+    """Return what a command needs of a checkpoint on the Hub (checkpoints/hub_files.py)."""
+    from npbert.checkpoints.hub_files import SENTENCE, WHOLE
+
+    return (*WHOLE, SENTENCE) if command == "embed" else WHOLE
+
+
 # What a command asks for, where that is not a text alone; and what an entry may lack.
 FIELDS = {
     "answer": ("question", "context"),

@@ -31,9 +31,9 @@ def run(directories, tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("NPBERT_BACKEND", "numpy")
     monkeypatch.chdir(tmp_path)
 
-    def run(command, *options):
+    def run(command, *options, model=None):
         try:
-            status = main([command, "--model", directories[command], *map(str, options)])
+            status = main([command, "--model", model or directories[command], *map(str, options)])
         except SystemExit as leaving:
             status = leaving.code
         captured = capfd.readouterr()

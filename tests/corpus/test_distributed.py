@@ -133,6 +133,31 @@ def test_a_run_is_resumed_and_no_other_is(client, whole, directories, tmp_path):
         npbert.distributed.run("embed", given[1], tmp_path / "full", client, **options)
 
 
+def test_each_worker_finds_a_name_of_the_hub_in_its_own_cache(
+    client, hub, run, directories, tmp_path
+):
+    homes, endpoint = str(tmp_path / "homes"), hub.address
+
+    def move():
+        os.environ |= {"HF_HOME": os.path.join(homes, str(os.getpid())), "HF_ENDPOINT": endpoint}
+
+    commit = hub.add("some-org/some-bert", directories["embed"])
+    (tmp_path / "in.txt").write_text("the cat sat\n" * 40)
+    options = ["--input", "in.txt", "--output"]
+    assert run("embed", *options, "one.parquet", model="some-org/some-bert") == (0, "")
+    hub.add("some-org/some-bert", directories["next"])  # a branch that moves is followed by none
+    client.run(move)
+    given = [*options, "many", "--scheduler", client.scheduler.address, "--token", "hf_secret"]
+    assert run("embed", *given, model="some-org/some-bert") == (0, "")
+    assert same(read(tmp_path / "many"), parquet.read_table(tmp_path / "one.parquet"))
+    weights = f"*/hub/models--some-org--some-bert/snapshots/{commit}/model.safetensors"
+    assert [*Path(homes).glob(weights)]
+    asked = (tmp_path / "many" / "_npbert.json").read_text()
+    assert "some-org/some-bert" in asked and commit in asked and "hf_secret" not in asked
+    status, err = run("embed", *given, "--revision", "v9", model="some-org/some-bert")
+    assert status == 2 and "some-org/some-bert has no revision v9" in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize("ending", [".txt", ".jsonl"])
 def test_lines_on_a_cluster_as_a_command(client, run, tmp_path, ending):
     lines = ["the cat\tsat", "a dog", "", "the\ta mat", '{"first": "a", "second": "cat"}']
