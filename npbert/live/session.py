@@ -24,7 +24,7 @@ from npbert.live.naming import name_edits
 from npbert.model import params
 from npbert.tracing.page.collecting import describe, with_values
 from npbert.tracing.page.listing import list_pass
-from npbert.tracing.page.reading import Reading, read
+from npbert.tracing.page.reading import Reading, load, read_texts
 from npbert.tracing.page.rendering import as_json
 from npbert.tracing.source import PACKAGE, text_of
 
@@ -42,15 +42,26 @@ def answered(answers: Mapping[str, Callable[..., Any]], function: str, request: 
     Wrong input is no exception: the result is {"error": {"message", "file", "line"}}.
     """
     try:
-        return as_json(without_nan(answers[function](**json.loads(request))))
+        return as_json_without_nan(answers[function](**json.loads(request)))
     except EditError as error:
         return as_json({"error": {"message": str(error), "file": error.file, "line": error.line}})
     except (ValueError, KeyError, TypeError, OSError) as error:
         return as_json({"error": {"message": str(error), "file": "", "line": 0}})
 
 
+def as_json_without_nan(value: Any) -> str:
+    """Return a value as JSON, with null for a number that JSON does not have.
+
+    Only an edit gives such, and a search through all numbers takes a tenth of a pass.
+    """
+    try:
+        return as_json(value)
+    except ValueError:
+        return as_json(without_nan(value))
+
+
 def without_nan(value: Any) -> Any:
-    """Return a value with None for every number that JSON does not have; an edit may give such."""
+    """Return a value with None for every number that JSON does not have."""
     if isinstance(value, dict):
         return {key: without_nan(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -82,7 +93,7 @@ def run(
     """
     reading = reading_of(model, head, tuple(texts))
     mine = [Edit(*edit) for edit in edits or ()]
-    found: dict[str, Any] = {"heads": heads_of(model), "mistakes": mistakes_for(reading)}
+    found: dict[str, Any] = {"heads": heads_of(model), "mistakes": mistakes_of(model, head)}
     if not mine:
         page, words, _ = right_pass(model, head, tuple(texts))
         if parameters:
@@ -138,7 +149,10 @@ def answer_of(page: dict[str, Any]) -> list[dict[str, Any]]:
 
 @functools.lru_cache(maxsize=8)
 def reading_of(model: str, head: str | None, texts: tuple[str, ...]) -> Reading:
-    return read(model, [*texts], head, truncation=True)
+    return read_texts(loaded(model, head), [*texts], truncation=True)
+
+
+loaded = functools.lru_cache(maxsize=2)(load)
 
 
 def compared(page: dict[str, Any], new: Any, right: Any) -> dict[str, Any]:
@@ -190,15 +204,17 @@ def name(
     }
 
 
-def mistakes_for(reading: Reading) -> list[dict[str, Any]]:
+@functools.lru_cache(maxsize=16)
+def mistakes_of(name: str, head: str | None) -> list[dict[str, Any]]:
     """Return the classic mistakes that a model can be made to make, as edits to type."""
+    model = loaded(name, head).model
     return [
         {
             "name": mistake.name,
             "about": mistake.about,
-            "edits": [[e.file, e.line, e.text] for e in typed(mistake, reading.model)],
+            "edits": [[e.file, e.line, e.text] for e in typed(mistake, model)],
         }
-        for mistake in applicable(reading.model)
+        for mistake in applicable(model)
     ]
 
 

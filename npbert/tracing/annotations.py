@@ -17,7 +17,7 @@ from npbert.model.base import PreTrainedModel
 from npbert.tracing.axes import Letters, axes_of, legend, sizes
 from npbert.tracing.equations import ACTIVATIONS, EQUATIONS, GELU, HEADS, Function
 from npbert.tracing.quantities import Quantity, Trace
-from npbert.tracing.source import PACKAGE, assignments, called_name, statements_of, text_of
+from npbert.tracing.source import assignments, called_name, path_in_package, statements_of, text_of
 
 __all__ = ["Annotation", "annotate", "annotation", "legend", "sizes"]
 
@@ -72,7 +72,7 @@ def code_of(quantity: Quantity) -> str:
     file, name = quantity.file, quantity.name.rpartition(".")[2]
     if quantity.is_input:
         return quantity.name
-    statement = statements_of(str(PACKAGE / file))[quantity.line]
+    statement = statements_of(path_in_package(file))[quantity.line]
     if quantity.is_argument:
         expression = argument_in(statement, quantity, name)
         is_part = expression is not None
@@ -88,7 +88,7 @@ def code_of(quantity: Quantity) -> str:
 def argument_in(statement: ast.stmt, quantity: Quantity, name: str) -> ast.expr | None:
     """Return what a statement gives as an argument to the function that a quantity is named in."""
     function, file, line = quantity.named_in
-    definition = statements_of(str(PACKAGE / file))[line]
+    definition = statements_of(path_in_package(file))[line]
     assert isinstance(definition, ast.FunctionDef)
     place = [argument.arg for argument in definition.args.args].index(name)
     for node in ast.walk(statement):
@@ -100,7 +100,7 @@ def argument_in(statement: ast.stmt, quantity: Quantity, name: str) -> ast.expr 
 @functools.cache
 def source_of(file: str, node: ast.AST) -> str:
     """Return the source of a node of a file of the package, on one line."""
-    segment = ast.get_source_segment(text_of(PACKAGE / file), node) or ast.unparse(node)
+    segment = ast.get_source_segment(text_of(path_in_package(file)), node) or ast.unparse(node)
     return re.sub(r"(?<=[(\[]) | (?=[)\]])", "", " ".join(segment.split()))
 
 
@@ -121,7 +121,7 @@ def place_in_equations(quantity: Quantity) -> Key | None:
         places = [("inputs.py", "Inputs", name)]
     elif quantity.is_argument:
         places = [(file, function, f"{called}.{name}")]
-    elif isinstance(statements_of(str(PACKAGE / called_file))[line], ast.Return):
+    elif isinstance(statements_of(path_in_package(called_file))[line], ast.Return):
         places = [
             (file, function, f"{called} of {name}"),
             (file, function, called),

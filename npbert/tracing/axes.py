@@ -22,6 +22,7 @@ from npbert.tracing.source import (
     Axes,
     Either,
     Function,
+    path_in_package,
     read_comments,
     shapes_in,
     statements_of,
@@ -199,7 +200,7 @@ def comment_at(place: Place, name: str = "") -> Either | None:
     if function is None:
         return None
     _, file, line = place
-    statement = statements_of(str(PACKAGE / file))[line]
+    statement = statements_of(path_in_package(file))[line]
     if isinstance(statement, ast.FunctionDef):
         inputs = function.on_def.inputs if function.on_def else []
         return dict(zip(function.arguments, inputs)).get(name)

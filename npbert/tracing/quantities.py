@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.tracing.source import PACKAGE, statements_of
+from npbert.tracing.source import path_in_package, statements_of
 
 INPUTS = "inputs."  # the names of what the model was called with begin so
 MASKED = -1e30  # values below this are masked scores: they say nothing about a quantity
@@ -68,7 +68,7 @@ class Quantity:
     def is_argument(self) -> bool:
         """Tell whether it has its name from an argument of a function."""
         _, file, line = self.named_in
-        return isinstance(statements_of(str(PACKAGE / file))[line], ast.FunctionDef)
+        return isinstance(statements_of(path_in_package(file))[line], ast.FunctionDef)
 
     def __repr__(self) -> str:
         place = f"{self.function}, {self.file}:{self.line}"

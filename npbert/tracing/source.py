@@ -33,6 +33,12 @@ def file_in_package(path: str) -> str:
     return Path(path).relative_to(PACKAGE).as_posix()
 
 
+@functools.cache
+def path_in_package(file: str) -> str:
+    """Return the path of a source file that is given relative to the package."""
+    return str(PACKAGE / file)
+
+
 _instead: dict[str, str] = {}  # file -> the text that stands for its own
 
 

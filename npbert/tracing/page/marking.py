@@ -10,12 +10,10 @@ import io
 import keyword
 import re
 import tokenize
-from pathlib import Path
 from typing import Any
 
-from npbert.tracing.source import statements_of, text_of
+from npbert.tracing.source import path_in_package, statements_of, text_of
 
-PACKAGE = Path(__file__).parents[2]
 SHAPE = re.compile(r"^#\s*(?:->\s*)?(?:\d+ x )?\[.*\]")  # a comment that gives a shape
 
 
@@ -28,7 +26,7 @@ def function_source(file: str, first: int) -> dict[str, Any]:
     doc                 the first and the last line of the docstring, or None
     body                the first line after the signature
     """
-    path = str(PACKAGE / file)
+    path = path_in_package(file)
     node = functions_of(path)[first]
     last, rows = node.end_lineno or first, marked_lines(path)
     statements = statements_of(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,6 +50,19 @@ def read(
     family does not have or the checkpoint has not trained, for a text that is empty, for more texts
     than the model takes, and for more tokens than it has positions.
     """
+    return read_texts(load(name, head), texts, truncation)
+
+
+class Loaded(NamedTuple):
+    """A checkpoint: its name, its model with a trained head, and its tokenizer."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: BertTokenizer
+
+
+def load(name: str | Path, head: str | None = None) -> Loaded:
+    """Load a checkpoint. Arguments and errors are those of `read`."""
     directory = checkpoint_directory(name)
     chosen = class_for(directory, head)
     tokenizer = AutoTokenizer.from_pretrained(directory)
@@ -60,6 +74,12 @@ def read(
         raise ValueError(
             f"{hub_name(name) or name} has no trained {chosen.__name__}; missing: {missing}"
         )
+    return Loaded(checkpoint_name(directory), model, tokenizer)
+
+
+def read_texts(loaded: Loaded, texts: list[str], truncation: bool = False) -> Reading:
+    """Turn texts into the inputs of a model. Arguments and errors are those of `read`."""
+    name, model, tokenizer = loaded
     rows = rows_of(texts_of(texts), model, tokenizer, truncation)
     padded = tokenizer.pad(rows, return_tensors="np")
     inputs = {key: padded[key] for key in rows[0]}
@@ -67,7 +87,7 @@ def read(
         inputs = {key: array[None] for key, array in inputs.items()}
     ids = padded["input_ids"].tolist()
     tokens = [tokenizer.convert_ids_to_tokens(row) for row in ids]
-    return Reading(checkpoint_name(directory), model, tokenizer, list(texts), inputs, tokens)
+    return Reading(name, model, tokenizer, list(texts), inputs, tokens)
 
 
 def rows_of(
