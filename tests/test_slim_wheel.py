@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.thorough  # builds wheels
 
 ROOT = Path(__file__).parents[1]
-LIMIT = 700_000  # bytes: a hundredth of the wheel with the weights
+LIMIT = 600_000  # bytes: four fifths are Python source, whose comments readers want, too
 QUESTION = "import npbert; print(npbert.fill_mask('He drank a cup of [MASK].')[0]['token_str'])"
 
 

@@ -47,7 +47,7 @@ def test_the_folder_has_everything_but_the_engine(folder):
     names = zipfile.ZipFile(folder / "npbert.zip").namelist()
     assert "npbert/live/session.py" in names and "npbert/golden/manifest.schema.json" in names
     assert not [name for name in names if name.startswith("npbert/weights") or "pycache" in name]
-    assert (folder / "npbert.zip").stat().st_size < 700_000
+    assert (folder / "npbert.zip").stat().st_size < 600_000
 
 
 def test_the_page_holds_the_pass_that_the_usual_page_holds():
