@@ -6,6 +6,8 @@ import shutil
 
 import pytest
 
+# The text of the trace pages for which a test names none.
+SENTENCE = "The children went to [MASK] to learn to read."
 OPTIONS = """
 --headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync
 --disable-background-networking --disable-component-update --disable-dev-shm-usage

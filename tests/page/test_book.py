@@ -14,7 +14,6 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from browsing import Reader, open_browser
 
 import npbert
 
@@ -143,19 +142,6 @@ def test_the_reference_has_every_public_name():
 
 
 # ---- in Chromium ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = open_browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.quit()
-
-
-@pytest.fixture
-def reader(browser):
-    yield Reader(browser)
-    assert browser.get_log("browser") == []  # no error, no warning, on any page
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -8,46 +8,16 @@ import re
 
 import numpy as np
 import pytest
-from browsing import Reader, open_browser
+from browsing import SENTENCE
 
 import npbert
-from npbert.tracing.page import make_page
 from npbert.tracing.page.reading import read
 
 pytestmark = pytest.mark.browser
 
-SENTENCE = "The children went to [MASK] to learn to read."
 HOSTILE = '</script><b id="x">&amp;"\'<!-- [MASK]'
 CURRENT = "return document.querySelector('.card[aria-current]').ariaLabel"
 PROBS = "convbert.encoder.layer.2.attention.self.attend.probs"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = open_browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.quit()
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """Return the address of the page of a model and a text, written once."""
-    directory, written = tmp_path_factory.mktemp("pages"), {}
-
-    def page(name="convbert-tiny", *texts):
-        key = (name, *texts)
-        if key not in written:
-            written[key] = directory / f"{len(written)}.html"
-            written[key].write_text(make_page(name, list(texts) or [SENTENCE]), "utf-8")
-        return written[key].as_uri()
-
-    return page
-
-
-@pytest.fixture
-def reader(browser):
-    yield Reader(browser)
-    assert browser.get_log("browser") == []  # no error, no warning, on any page
 
 
 @pytest.fixture(scope="module")

@@ -4,44 +4,15 @@ In headless Chromium, as test_page_browser.py.
 """
 
 import pytest
-from browsing import Reader, open_browser
+from browsing import SENTENCE
 
 import npbert
 from npbert.tracing.page import collecting, make_page
 
 pytestmark = pytest.mark.browser
 
-SENTENCE = "The children went to [MASK] to learn to read."
 PAIR = "He was tired and cold.", "He drank a cup of [MASK] by the fire."
 SELF = "convbert.encoder.layer.2.attention.self"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = open_browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.quit()
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """Return the address of the page of a model and texts, written once."""
-    directory, written = tmp_path_factory.mktemp("pages"), {}
-
-    def page(name="convbert-tiny", *texts):
-        key = (name, *(texts or [SENTENCE]))
-        if key not in written:
-            written[key] = directory / f"{len(written)}.html"
-            written[key].write_text(make_page(name, [*key[1:]]), "utf-8")
-        return written[key].as_uri()
-
-    return page
-
-
-@pytest.fixture
-def reader(browser):
-    yield Reader(browser)
-    assert browser.get_log("browser") == []  # no error, no warning
 
 
 def point_at(reader, element):

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from browsing import Reader, open_browser
 from reports import mistaken, right
 
 from npbert.golden import Kit, report_page
@@ -13,13 +12,6 @@ pytestmark = pytest.mark.browser
 SHIPPED = Path(__file__).parents[2] / "weights" / "golden"
 WIDE = "encoder.layer.0.wide"
 DENSE = "encoder.layer.0.output.dense"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = open_browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.quit()
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +30,6 @@ def page(kit, mine, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(report_page(kit.check(mine), "short"), "utf-8")
     return path.as_uri()
-
-
-@pytest.fixture
-def reader(browser):
-    yield Reader(browser)
-    assert browser.get_log("browser") == []
 
 
 def read_cell(reader):
