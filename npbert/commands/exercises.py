@@ -5,30 +5,28 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from npbert.commands.parsing import Parser, add, file_path, later
+from npbert.commands.parsing import NOT_RIGHT, add, file_path
 from npbert.terminal import counted
-
-NOT_RIGHT = 1  # the exit status where an answer is wrong or not done yet
 
 
 def add_exercises(commands: Any) -> None:
     """Add the command, which lists, with its own command, which judges."""
-    command: Parser = commands.add_parser(
+    command = add(
+        commands,
         "exercises",
-        help="list the exercises of the book, and judge answers",
-        description="List the exercises of the book by chapter: functions to fill in, each with\n"
+        "exercises.show",
+        "list the exercises of the book, and judge answers",
+        "List the exercises of the book by chapter: functions to fill in, each with\n"
         "its arguments and what it is to do. In a notebook,\n"
         '`exercises.check("NAME", function)` judges one.',
-        epilog="examples:\n  npbert exercises\n  npbert exercises --stubs > answers.py\n"
+        "  npbert exercises\n  npbert exercises --stubs > answers.py\n"
         "  npbert exercises check answers.py",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
         "--stubs",
         action="store_true",
         help="print Python in which the functions are to be filled in",
     )
-    command.set_defaults(run=later("exercises.show"), parser=command)
     add_check(command.add_subparsers(metavar="COMMAND"))
 
 

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from npbert.commands.golden_reports import add_demands, add_out, add_output, print_report
 from npbert.commands.golden_tokenizer import add_check_tokenizer, add_make_tokenizer
-from npbert.commands.parsing import Parser, add, file_path, path
+from npbert.commands.parsing import add, file_path, path
 from npbert.commands.places import add_model, find_model
 from npbert.terminal import counted
-
-NOT_RIGHT = 1  # the exit status of a check in which a tensor leaves its tolerance
 
 
 def add_golden(commands: Any) -> None:
     """Add the command with its own commands; each is a parser, with its function as `run`."""
-    command: Parser = commands.add_parser(
+    command = add(
+        commands,
         "golden",
-        help="make golden kits, and check a port by one",
-        description="Make golden kits, and check a port by one. A golden kit is a directory with\n"
+        None,
+        "make golden kits, and check a port by one",
+        "Make golden kits, and check a port by one. A golden kit is a directory with\n"
         "a model, inputs, and the expected value of every step of a forward pass.",
-        epilog="examples:\n  npbert golden make bert-tiny my-kit --cases short,padded_end\n"
+        "  npbert golden make bert-tiny my-kit --cases short,padded_end\n"
         "  npbert golden check weights/golden/bert-model mine.safetensors",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     below = command.add_subparsers(metavar="COMMAND", required=True)
     for add_one in (add_make, add_check, add_make_tokenizer, add_check_tokenizer):
@@ -42,9 +41,7 @@ def add_make(commands: Any) -> None:
         "  npbert golden make bert-tiny my-kit --cases short,padded_end",
     )
     add_model(command, "model", "MODEL")
-    command.add_argument(
-        "out", metavar="OUT", type=path, help="the directory to write; an older kit is replaced"
-    )
+    add_out(command)
     command.add_argument(
         "--inputs",
         metavar="FILE",
@@ -101,24 +98,12 @@ def add_check(commands: Any) -> None:
     command.add_argument(
         "--all", action="store_true", help="show every tensor, not only those around a mistake"
     )
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="fail as well for tensors that were not given, and for names that the kit lacks",
-    )
+    add_demands(command, "tensors", ", in any case: 'encoder.layer.*', 'short/*'")
     command.add_argument(
         "--precision",
         choices=("float16", "bfloat16"),
         help="what the port computed in, where it wrote something wider (default: found by the "
         "dtype, or by the numbers, of what it wrote)",
-    )
-    command.add_argument(
-        "--require",
-        metavar="PATTERN",
-        action="append",
-        default=[],
-        help="fail where a tensor with such a name was not given, in any case: "
-        "'encoder.layer.*', 'short/*'; may be repeated",
     )
     command.add_argument(
         "--missing", action="store_true", help="list the names that were not given, case by case"
@@ -130,11 +115,7 @@ def add_check(commands: Any) -> None:
         help="write a page with your values and their differences beside npbert's, step by step, "
         "of --case, or of the largest case in which the first wrong step is wrong",
     )
-    output = command.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="print JSON")
-    output.add_argument(
-        "--github", action="store_true", help="print annotations for a workflow of GitHub as well"
-    )
+    add_output(command)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -152,18 +133,8 @@ def check(arguments: argparse.Namespace) -> int:
         arguments.require,
         arguments.precision,
     )
-    not_given = report.not_given() if arguments.missing else {}
     if arguments.html is not None:
         page = report_page(report).encode("utf-8")
         with atomic_write(arguments.html) as file:
             file.write(page)
-    if arguments.json:
-        values = report.as_dict()
-        print(json.dumps({**values, "not_given": not_given} if not_given else values, indent=2))
-    else:
-        print(report.render(arguments.all))
-        for case, names in not_given.items():
-            print(f"Not given in case {case}:", *(names or ["nothing"]), sep="\n  ")
-    if arguments.github:
-        print(*report.annotations(), sep="\n")
-    return 0 if report.passed else NOT_RIGHT
+    return print_report(arguments, report)

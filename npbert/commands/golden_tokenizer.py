@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from npbert.commands.golden_reports import add_demands, add_out, add_output, print_report
 from npbert.commands.parsing import add, file_path, path
-
-NOT_RIGHT = 1  # the exit status of a check in which something is wrong
 
 
 def add_make_tokenizer(commands: Any) -> None:
@@ -21,9 +19,7 @@ def add_make_tokenizer(commands: Any) -> None:
         "directory.",
         "  npbert golden make-tokenizer my-kit --vocabulary path/to/vocab.txt",
     )
-    command.add_argument(
-        "out", metavar="OUT", type=path, help="the directory to write; an older kit is replaced"
-    )
+    add_out(command)
     command.add_argument(
         "--vocabulary",
         metavar="FILE",
@@ -69,26 +65,11 @@ def add_check_tokenizer(commands: Any) -> None:
         "--settings", metavar="NAME", help="only cases in these settings: uncased, cased, accents"
     )
     command.add_argument("--all", action="store_true", help="list every case that is wrong")
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="fail as well for cases that were not given, and for names that the kit lacks",
-    )
-    command.add_argument(
-        "--require",
-        metavar="PATTERN",
-        action="append",
-        default=[],
-        help="fail where a case with such a name was not given: 'uncased/*'; may be repeated",
-    )
+    add_demands(command, "cases", ": 'uncased/*'")
     command.add_argument(
         "--missing", action="store_true", help="list the cases that were not given"
     )
-    output = command.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="print JSON")
-    output.add_argument(
-        "--github", action="store_true", help="print annotations for a workflow of GitHub as well"
-    )
+    add_output(command)
 
 
 def check_tokenizer(arguments: argparse.Namespace) -> int:
@@ -98,14 +79,4 @@ def check_tokenizer(arguments: argparse.Namespace) -> int:
     report = checking.check_tokenizer(
         arguments.kit, arguments.mine, arguments.settings, arguments.strict, arguments.require
     )
-    not_given = report.not_given() if arguments.missing else []
-    if arguments.json:
-        values = report.as_dict()
-        print(json.dumps({**values, "not_given": not_given} if not_given else values, indent=2))
-    else:
-        print(report.render(arguments.all))
-        if arguments.missing:
-            print("Not given:", *(not_given or ["nothing"]), sep="\n  ")
-    if arguments.github:
-        print(*report.annotations(), sep="\n")
-    return 0 if report.passed else NOT_RIGHT
+    return print_report(arguments, report)

@@ -7,7 +7,7 @@ from typing import Any
 
 from npbert.commands.exercises import add_exercises
 from npbert.commands.golden import add_golden
-from npbert.commands.parsing import Parser, add, count, file_path, path
+from npbert.commands.parsing import Parser, add, add_json, count, file_path, path
 from npbert.commands.places import add_cache, add_model
 
 
@@ -46,7 +46,7 @@ def add_common(command: Parser, line: str, results: str, pair: str = "") -> None
     the name of the column of a second text.
     """
     add_model(command, "--model", "DIR")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add_json(command)
     corpus = command.add_argument_group(
         "a corpus",
         "The endings of the files' names say what they are: .txt, .jsonl, .csv or .parquet (extra\n"
@@ -100,6 +100,10 @@ def add_truncation(command: Parser) -> None:
     command.add_argument(
         "--truncation", action="store_true", help="cut a text that is too long for the model"
     )
+
+
+def add_head(command: Parser) -> None:
+    command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
 
 
 TEXT_LINE = "a text"
@@ -303,7 +307,7 @@ def add_tokenize(commands: Any) -> None:
     command.add_argument("text", metavar="TEXT", help="a text; [MASK] and its like may be in it")
     command.add_argument("pair", metavar="PAIR", nargs="?", help="a second text")
     add_model(command, "--model", "DIR")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add_json(command)
 
 
 def add_trace(commands: Any) -> None:
@@ -343,7 +347,7 @@ def add_trace(commands: Any) -> None:
         metavar="ADDRESS",
         help="with --live: where the page finds Pyodide (default: its official distribution)",
     )
-    command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
+    add_head(command)
     add_truncation(command)
 
 
@@ -361,7 +365,7 @@ def add_models(commands: Any) -> None:
         "--cached", action="store_true", help="list those in the cache of the Hub instead"
     )
     add_cache(command)
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add_json(command)
 
 
 def add_convert(commands: Any) -> None:
@@ -393,5 +397,5 @@ def add_inspect(commands: Any) -> None:
         "  npbert inspect convbert-tiny --head ForMaskedLM",
     )
     add_model(command, "model", "DIR")
-    command.add_argument("--head", help="Model, ForMaskedLM, ... (default: what the config says)")
-    command.add_argument("--json", action="store_true", help="print JSON")
+    add_head(command)
+    add_json(command)

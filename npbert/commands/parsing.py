@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 WRONG_INPUT = 2  # the exit status of every error
+NOT_RIGHT = 1  # that of a check which finds something wrong
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,24 +66,30 @@ def count(text: str) -> int:
 def add(
     commands: Any,
     name: str,
-    run: str,
+    run: str | None,
     help: str,
     description: str,
     example: str,
 ) -> Parser:
     """Add a command; `run` names its function, "module.function" in npbert.commands.
 
-    The examples are shown as they are typed, each on a line of its own.
+    It is None where one of the commands below runs. The examples are shown as they are typed, each
+    on a line of its own.
     """
+    title = "examples" if "\n" in example else "example"
     command = commands.add_parser(
         name,
         help=help,
         description=description,
-        epilog=f"example:\n{example}",
+        epilog=f"{title}:\n{example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.set_defaults(run=later(run), parser=command)
+    command.set_defaults(run=run and later(run), parser=command)
     return command
+
+
+def add_json(command: Any) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def later(name: str) -> Callable[[argparse.Namespace], int | None]:
