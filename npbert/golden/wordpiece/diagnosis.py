@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from npbert.golden.wordpiece.exchanging import TokenizerMistake
 from npbert.golden.wordpiece.kit import TokenizerKit
-from npbert.golden.wordpiece.mistakes import MISTAKES, TokenizerMistake
+from npbert.golden.wordpiece.mistakes import MISTAKES
 from npbert.golden.wordpiece.rows import PLACES, Row
 from npbert.golden.wordpiece.steps import RIGHT, Values, run
 
