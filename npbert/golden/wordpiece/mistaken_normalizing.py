@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from npbert.golden.wordpiece.steps import SPECIAL
+from npbert.golden.wordpiece.steps import ANY_SPECIAL, FoundParts, find_raw
 from npbert.tokenizer import stages
 from npbert.tokenizer.characters import lower_case, ranges
 from npbert.tokenizer.stages import Characters, decompose, text_of
-
-FoundParts = list[tuple[int, int, str]]
 
 # ---- special tokens ----------------------------------------------------------------------------
 
@@ -19,20 +17,12 @@ def whole_text(text: str) -> FoundParts:
     return [(0, len(text), "")] if text else []
 
 
-def find(text: str, pattern: str, flags: int = 0) -> FoundParts:
-    found, start = [], 0
-    for match in re.finditer(pattern, text, flags):
-        found += [(start, match.start(), ""), (*match.span(), match[0].upper())]
-        start = match.end()
-    return [part for part in [*found, (start, len(text), "")] if part[0] < part[1]]
-
-
 def find_in_any_case(text: str) -> FoundParts:
-    return find(text, "|".join(map(re.escape, SPECIAL)), re.IGNORECASE)
+    return find_raw(text, flags=re.IGNORECASE)
 
 
 def find_between_spaces(text: str) -> FoundParts:
-    return find(text, rf"(?<!\S)(?:{'|'.join(map(re.escape, SPECIAL))})(?!\S)")
+    return find_raw(text, rf"(?<!\S)(?:{ANY_SPECIAL})(?!\S)")
 
 
 # ---- cleaning ----------------------------------------------------------------------------------

@@ -16,13 +16,10 @@ Vocabulary = dict[str, int]
 
 
 def with_empty_words(characters: Characters) -> list[Characters]:
-    words: list[Characters] = [[]]
-    for character, place in characters:
-        if character == " ":
-            words.append([])
-        else:
-            words[-1].append((character, place))
-    return words
+    """Split at every space, so that what is between two of them is a word, even if it is empty."""
+    spaces = [index for index, (character, _) in enumerate(characters) if character == " "]
+    starts = [0, *(index + 1 for index in spaces)]
+    return [characters[start:end] for start, end in zip(starts, [*spaces, len(characters)])]
 
 
 def unless_empty(word: Characters) -> list[Characters]:

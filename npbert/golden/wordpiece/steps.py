@@ -16,12 +16,14 @@ from npbert.tokenizer.stages import Characters, text_of
 from npbert.tokenizer.truncation import lengths_that_fit
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ANY_SPECIAL = "|".join(map(re.escape, SPECIAL))
 NORMALIZING = ("clean", "space_out_cjk", "strip_accents", "lower")
 STAGES = ("find_raw", *NORMALIZING, "split_white_space", "isolate_punctuation", "wordpiece")
 ROW = ("ids", "type_ids", "offsets", "byte_offsets")  # one entry for every token of the row
 FIELDS = (*STAGES, *ROW)  # in the order in which they are computed
 
 Values = dict[str, Any]
+FoundParts = list[tuple[int, int, str]]
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,14 @@ class Slot(NamedTuple):
 # ---- the right steps ---------------------------------------------------------------------------
 
 
-def find_raw(text: str) -> list[tuple[int, int, str]]:
-    """Find special tokens as they stand: (start, end, the token or "") for every part."""
+def find_raw(text: str, pattern: str = ANY_SPECIAL, flags: int = 0) -> FoundParts:
+    """Find special tokens as they stand: (start, end, the token or "") for every part.
+
+    Mistakes find them by another pattern, or in another case, as the same tokens.
+    """
     found, start = [], 0
-    for match in re.finditer("|".join(map(re.escape, SPECIAL)), text):
-        found += [(start, match.start(), ""), (*match.span(), match[0])]
+    for match in re.finditer(pattern, text, flags):
+        found += [(start, match.start(), ""), (*match.span(), match[0].upper())]
         start = match.end()
     return [part for part in [*found, (start, len(text), "")] if part[0] < part[1]]
 
@@ -150,7 +155,7 @@ class Steps:
                      turn a span in characters of the text into what the row holds
     """
 
-    find_raw: Callable[[str], list[tuple[int, int, str]]] = find_raw
+    find_raw: Callable[[str], FoundParts] = find_raw
     clean: Callable[[Characters], Characters] = stages.clean
     space_out_cjk: Callable[[Characters], Characters] = stages.space_out_cjk
     strip_accents: Callable[[Characters], Characters] = stages.strip_accents
