@@ -14,10 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 sys.path[:0] = [str(Path(__file__).parent / "helpers"), str(Path(__file__).parents[1])]
 
 from browsing import open_browser  # noqa: E402
-from living import ENGINE, LiveReader, served  # noqa: E402
+from living import ENGINE, LiveReader, require_engine, served  # noqa: E402
 
 from npbert.live.folder import write_folder  # noqa: E402
 
@@ -25,10 +27,14 @@ TEXTS = [f"The children went to [MASK] to learn to {verb}." for verb in "sing dr
 
 
 def main():
+    try:
+        require_engine()
+        browser = open_browser(tempfile.mkdtemp())
+    except (pytest.skip.Exception, pytest.fail.Exception) as missing:
+        sys.exit(f"benchmark_live: {missing}")
     folder = Path(tempfile.mkdtemp())
     write_folder(folder, "convbert-tiny", ["The sky is [MASK]."], address="engine/")
     with served(folder) as server:
-        browser = open_browser(tempfile.mkdtemp())
         try:
             reader = LiveReader(browser).open(server.address)
             started = time.perf_counter()

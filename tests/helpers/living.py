@@ -10,15 +10,21 @@ from pathlib import Path
 import pytest
 from browsing import Reader
 
+from npbert.live.engine import HASHES
+
 ROOT = Path(__file__).parents[2]
 ENGINE = Path(os.environ.get("NPBERT_ENGINE") or ROOT.parent / "shared" / "pyodide")
 
 
 def require_engine():
     """Skip where the engine is missing; where browsers are required, fail."""
-    if not (ENGINE / "pyodide.asm.wasm").is_file():
+    missing = [name for name in HASHES if not (ENGINE / name).is_file()]
+    if missing:
         give_up = pytest.fail if os.environ.get("NPBERT_REQUIRE_BROWSER") else pytest.skip
-        give_up(f"no engine in {ENGINE} (NPBERT_ENGINE names its folder)")
+        give_up(
+            f"no {missing[0]} in {ENGINE}: NPBERT_ENGINE names the folder of the engine, which "
+            "python tutorials/fetch_engine.py DIR fetches"
+        )
 
 
 class Handler(SimpleHTTPRequestHandler):
