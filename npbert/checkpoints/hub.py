@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.files import warn
 from npbert.checkpoints.hub_cache import (
     cache_folder,
@@ -27,8 +26,6 @@ from npbert.checkpoints.hub_cache import (
     write_ref,
 )
 from npbert.checkpoints.hub_files import (
-    CONFIG_FILE,
-    check_family,
     deciding_files,
     in_doubt,
     lacking,
@@ -62,7 +59,8 @@ def hub_directory(
     """
     revision = check_revision(revision)
     found = cached_snapshot(repository, revision, cache_dir)
-    lacks = "" if found is None else lacking(found, parts)
+    with _naming(repository):
+        lacks = "" if found is None else lacking(found, parts)
     doubtful = [] if found is None or lacks else in_doubt(found, parts)
     if found is not None and not lacks and not doubtful:
         return found
@@ -128,9 +126,6 @@ def _fetch(
             _check_hash(repository, name, path, files[name])
             if not (snapshot / name).is_file():
                 raise OSError(f"{repository}: {name} went to {path}, expected it below {snapshot}")
-            if name.rpartition("/")[2] == CONFIG_FILE:
-                with _naming(repository):
-                    check_family(read_json(snapshot, name))
     note_absent(snapshot, (name for name in deciding_files(snapshot, parts) if name not in files))
     write_ref(snapshot, revision)
     return snapshot

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from npbert.checkpoints.directory import READERS, shard_names
+from npbert.checkpoints.directory import READERS, read_json, shard_names
 from npbert.checkpoints.files import short
 from npbert.checkpoints.hub_cache import files_in, is_known_absent
 from npbert.checkpoints.sentence_files import MODULES, module_folders
@@ -45,7 +45,8 @@ def next_files(snapshot: Path, files: Collection[str], parts: Collection[str]) -
 
     files: all that the repository has. Small files come first, since they say which others are
     needed, and whether they are worth it.
-    Raises FileNotFoundError for what the repository lacks, ValueError for a damaged small file.
+    Raises FileNotFoundError for what the repository lacks, ValueError for a damaged small file and
+    for another family.
     """
     if SENTENCE in parts and (missing := _missing(snapshot, files, (MODULES, SENTENCE_CONFIG))):
         return missing
@@ -55,8 +56,14 @@ def next_files(snapshot: Path, files: Collection[str], parts: Collection[str]) -
         body, others = module_folders(snapshot)
     small: list[str] = []
     large: list[str] = []
+    if WEIGHTS in parts:
+        large.append(weights_name(files, body))
+        large += [weights_name(files, folder) for folder in others if _has_weights(files, folder)]
     if CONFIG in parts:
-        small.append(_required(files, body + CONFIG_FILE))
+        config = _required(files, body + CONFIG_FILE)
+        if missing := _missing(snapshot, files, [config]):
+            return missing
+        check_family(read_json(snapshot, config))  # which says more than what else is missing
     if TOKENIZER in parts:
         if not any(body + name in files for name in VOCABULARIES):
             raise FileNotFoundError(f"it has no {body}{VOCABULARIES[0]} and no {VOCABULARIES[1]}")
@@ -64,9 +71,6 @@ def next_files(snapshot: Path, files: Collection[str], parts: Collection[str]) -
     if SENTENCE in parts:
         small.append(body + BODY_CONFIG)
     small += [folder + CONFIG_FILE for folder in others]
-    if WEIGHTS in parts:
-        large.append(weights_name(files, body))
-        large += [weights_name(files, folder) for folder in others if _has_weights(files, folder)]
     small += [name for name in large if name.endswith(".index.json")]
     if missing := _missing(snapshot, files, small):
         return missing
@@ -91,7 +95,8 @@ def weights_name(files: Collection[str], folder: str = "") -> str:
     only = f"only {', '.join(others[:MAX_NAMED])}{more}" if others else "and no others"
     where = f" in {folder}" if folder else ""
     raise FileNotFoundError(
-        f"it has no weights that npbert reads{where} ({', '.join(READERS)}), {only}"
+        f"it has no weights that npbert reads{where} ({', '.join(READERS)}), {only}: another "
+        "revision or repository may have some"
     )
 
 
@@ -105,7 +110,10 @@ def check_family(values: dict[str, Any]) -> None:
 
 
 def lacking(snapshot: Path, parts: Collection[str]) -> str:
-    """Return what a snapshot lacks of what its parts need, "" for nothing."""
+    """Return what a snapshot lacks of what its parts need, "" for nothing.
+
+    Raises ValueError for a damaged small file and for another family.
+    """
     try:
         next_files(snapshot, files_in(snapshot), parts)
     except FileNotFoundError as error:

@@ -149,6 +149,13 @@ def test_another_family_costs_its_config_only(hub, files):
         "squeezebert only"
     )
     assert hub.fetched() == ["config.json"]
+    assert message_of(ValueError) == message  # a second time as the first
+    del files["vocab.txt"]  # which such a family need not have
+    hub.add(NAME, files, "without-vocabulary")
+    with pytest.raises(ValueError) as error:
+        npbert.fill_mask(TEXT, NAME, revision="without-vocabulary")
+    assert str(error.value) == message
+    assert hub.fetched() == ["config.json"]
 
 
 def test_only_weights_of_other_kinds(hub, files):
@@ -157,7 +164,10 @@ def test_only_weights_of_other_kinds(hub, files):
     hub.add(NAME, files | others)
     message = message_of(FileNotFoundError)
     assert message.startswith(f"{NAME}: it has no weights that npbert reads (model.safetensors, ")
-    assert message.endswith("only flax_model.msgpack, onnx/model.onnx, rust_model.ot")
+    assert message.endswith(
+        "only flax_model.msgpack, onnx/model.onnx, rust_model.ot: "
+        "another revision or repository may have some"
+    )
     assert not hub.fetched()
 
 
