@@ -24,6 +24,8 @@ LOG2_E = np.float32(1.4426950408889634)
 LN_2_HIGH = np.float32(0.693359375)  # few digits: its products with whole numbers are exact
 LN_2_LOW = np.float32(-2.1219444005469057e-4)
 ROUNDING = np.float32(1.5 * 2**23)  # added and taken away again, it rounds to a whole number
+C_HIGH = np.float32(0.3989422804014327)
+C_LOW = np.float32(0.3989422804014327 - np.float64(C_HIGH))
 LOWEST = np.float32(-87.33654)  # e to this is the smallest number that has all digits
 
 
@@ -53,9 +55,10 @@ def exponential(x):
 def normal_gelu(x):
     """x times the probability that a normal variable lies below x: the twin of `gelu`.
 
-    Up to |x| = 1 the probability is 1/2 + x f(x^2). The one beyond a larger |x| is
-    t g(2t - 1) e^(-x^2 / 2) with t = 2 / (2 + z), z = |x| / sqrt(2). The polynomials f and g are
-    made as that of `exponential` is: they are off by 2e-8 of the value at most.
+    Up to |x| = 1 the probability is 1/2 + x (c + f(x^2)), and near -1, where these cancel each other,
+    (1/2 + x c) + x f(x^2); c is 1 / sqrt(2 pi), and f has what float32 loses of it. The one beyond
+    a larger |x| is t g(2t - 1) e^(-x^2 / 2) with t = 2 / (2 + z), z = |x| / sqrt(2). The polynomials
+    f and g are made as that of `exponential` is: they are off by 2e-8 of the value at most.
     """
     square, half, one = x * x, splat(np.float32(0.5)), splat(np.float32(1))
     f = splat(np.float32(-0.000007462893))
@@ -63,7 +66,9 @@ def normal_gelu(x):
     f = fma(f, square, splat(np.float32(-0.0011857849)))
     f = fma(f, square, splat(np.float32(0.009973078)))
     f = fma(f, square, splat(np.float32(-0.066490315)))
-    f = fma(f, square, splat(np.float32(0.3989423)))
+    f = fma(f, square, splat(C_LOW))
+    c = splat(C_HIGH)
+    near = where_less(x, splat(np.float32(-0.5)), fma(x, f, fma(x, c, half)), fma(x, f + c, half))
     t = splat(np.float32(2)) / fma(absolute(x), splat(np.float32(0.70710678)), splat(np.float32(2)))
     u = t + t - one
     g = splat(np.float32(-0.00011101015))
@@ -75,9 +80,11 @@ def normal_gelu(x):
     g = fma(g, u, splat(np.float32(0.069867894)))
     g = fma(g, u, splat(np.float32(0.17179017)))
     g = fma(g, u, splat(np.float32(0.25539568)))
-    beyond = t * g * exponential(square * splat(np.float32(-0.5)))
+    power = exponential(square * splat(np.float32(-0.5)))
+    lost = fma(x, x, splat(np.float32(0)) - square)  # when x^2 was rounded
+    beyond = t * g * fma(power, lost * splat(np.float32(-0.5)), power)
     below = where_less(splat(np.float32(0)), x, one - beyond, beyond)
-    return x * where_less(absolute(x), one, fma(x, f, half), below)
+    return x * where_less(absolute(x), one, near, below)
 
 
 @compile_loops
