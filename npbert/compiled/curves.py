@@ -55,10 +55,10 @@ def exponential(x):
 def normal_gelu(x):
     """x times the probability that a normal variable lies below x: the twin of `gelu`.
 
-    Up to |x| = 1 the probability is 1/2 + x (c + f(x^2)), and near -1, where these cancel each other,
-    (1/2 + x c) + x f(x^2); c is 1 / sqrt(2 pi), and f has what float32 loses of it. The one beyond
-    a larger |x| is t g(2t - 1) e^(-x^2 / 2) with t = 2 / (2 + z), z = |x| / sqrt(2). The polynomials
-    f and g are made as that of `exponential` is: they are off by 2e-8 of the value at most.
+    Up to |x| = 1 the probability is 1/2 + x (c + f(x^2)), and near -1, where these cancel each
+    other, (1/2 + x c) + x f(x^2); c is 1 / sqrt(2 pi), and f has what float32 loses of it. The one
+    beyond a larger |x| is t g(2t - 1) e^(-x^2 / 2) with t = 2 / (2 + z), z = |x| / sqrt(2). The
+    polynomials f and g are made as that of `exponential` is: they are off by 2e-8 at most.
     """
     square, half, one = x * x, splat(np.float32(0.5)), splat(np.float32(1))
     f = splat(np.float32(-0.000007462893))
