@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 NARROWEST = 8  # columns; no line is made shorter than this
@@ -94,12 +94,6 @@ def wrap(row: Sequence[Cell], width: int) -> list[Sequence[Cell]]:
     return lines
 
 
-def wrapped(text: str, width: int, indent: str = "") -> str:
-    """Return a text as lines of at most `width` columns, all of them indented."""
-    lines = wrap(cells(text), width - len(indent))
-    return "\n".join(indent + "".join(cell.shown for cell in line).rstrip() for line in lines)
-
-
 def underlined(text: str, spans: Iterable[tuple[int, int]], width: int, indent: str = "") -> str:
     """Return a text as lines of at most `width` columns, each with a line of marks below."""
     lines = []
@@ -107,6 +101,18 @@ def underlined(text: str, spans: Iterable[tuple[int, int]], width: int, indent: 
         lines.append(indent + "".join(cell.shown for cell in line))
         lines.append(indent + "".join(cell.mark for cell in line))
     return "\n".join(line.rstrip() for line in lines)
+
+
+def aligned(rows: Iterable[Sequence[str]], right: Container[int] = ()) -> Iterator[str]:
+    """Yield rows of texts as lines with two spaces between columns; `right`: those set to it."""
+    rows = list(rows)
+    widths = [max(map(width_of, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        places = enumerate(zip(row, widths, strict=True))
+        yield "  ".join(
+            " " * (width - width_of(text)) + text if place in right else padded(text, width)
+            for place, (text, width) in places
+        ).rstrip()
 
 
 def table(rows: Sequence[Sequence[str]], width: int, indent: str = "") -> str:

@@ -20,6 +20,7 @@ from npbert.model import params
 from npbert.model.base import PreTrainedModel
 from npbert.model.config import FILE
 from npbert.model.params import Shapes
+from npbert.terminal import aligned
 
 Stored = dict[str, tuple[str, tuple[int, ...]]]  # name -> dtype, shape
 
@@ -190,10 +191,8 @@ def _module_rows(modules: dict[str, int]) -> Iterator[tuple[str, ...]]:
 
 
 def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    cells = list(rows)
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    for row in cells:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+    for line in aligned(rows):
+        yield f"  {line}"
 
 
 def _printable(name: str) -> str:

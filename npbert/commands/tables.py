@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from npbert.terminal import shown, width_of
+from npbert import terminal
 
 SNIPPET = 30  # characters that are shown on either side of an answer
 PER_LINE = 8  # numbers of a vector on one line
@@ -13,19 +13,12 @@ PER_LINE = 8  # numbers of a vector on one line
 
 def printable(text: str) -> str:
     """Return a text without control characters: the vocabulary comes from a file."""
-    return "".join([" " if c.isspace() else shown(c) for c in text])
+    return "".join([" " if c.isspace() else terminal.shown(c) for c in text])
 
 
 def aligned(rows: Iterable[Sequence[str]], right: tuple[int, ...] = ()) -> Iterator[str]:
-    """Yield rows as lines with two spaces between columns; `right`: columns set to the right."""
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(width_of, column)) for column in zip(*cells)]
-    for row in cells:
-        line = []
-        for place, (cell, room) in enumerate(zip(row, widths)):
-            filling = " " * (room - width_of(cell))
-            line.append(filling + cell if place in right else cell + filling)
-        yield "  ".join(line).rstrip()
+    """Yield rows as aligned lines without control characters; `right`: columns set to the right."""
+    return terminal.aligned([[printable(cell) for cell in row] for row in rows], right)
 
 
 def percent(score: float) -> str:

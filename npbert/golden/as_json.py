@@ -50,9 +50,9 @@ def verdict_as_dict(
 
 
 def number(value: float | None) -> float | str | None:
-    if value is None or np.isfinite(value):
-        return None if value is None else float(value)
-    return str(float(value))
+    if value is None:
+        return None
+    return float(value) if np.isfinite(value) else str(float(value))
 
 
 def finding_as_dict(finding: Finding) -> dict[str, Any]:

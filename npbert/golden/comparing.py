@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from npbert.golden.manifest import Case, Sampled, Tensor, Tolerance
+from npbert.tracing.quantities import MASKED  # a masked score is another number in every dtype
 
-MASKED = -1e30  # expected values below this are masked scores, which differ between dtypes
 SMALL_ENOUGH = -1e4  # a port may give this instead: softmax turns it into 0
 
 
@@ -70,13 +70,17 @@ class Difference:
         """Return the largest error in tolerances: above 1 the tensor has left them."""
         if self.unmasked:
             return np.inf
+        return max((share(*pair) for pair in self.errors(tolerance, verdict)), default=0.0)
+
+    def errors(self, tolerance: Tolerance, verdict: str) -> list[tuple[float, float]]:
+        """Return the error of each kind of entries that there are, and the most it may be."""
         allowed: float = getattr(tolerance, verdict)
         of_padded: float | None = getattr(tolerance, f"{verdict}_padded")
         pairs = [(self.real, allowed), (self.padded, allowed if of_padded is None else of_padded)]
-        return max(share(error, most) for error, most in pairs)
+        return [(error, most) for error, most in pairs if error is not None]
 
 
-def share(error: float | None, most: float) -> float:
+def share(error: float, most: float) -> float:
     if not error:
         return 0.0
     return error / most if most else np.inf

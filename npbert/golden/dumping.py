@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npbert.golden.comparing import MASKED, entries_of, sample
-from npbert.golden.judging import Row
+from npbert.golden.judging import Row, back_to
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case
 from npbert.model.base import PreTrainedModel
@@ -26,7 +26,7 @@ def misdumped(rows: Mapping[str, Row]) -> list[Row]:
     """Return the arrays that are wrong though what was made of the right ones is right."""
     makes: dict[str, list[Row]] = {}
     for row in rows.values():
-        if is_usable(row):
+        if row.is_usable:
             for source in usable_sources(row, rows):
                 makes.setdefault(source, []).append(row)
     return [
@@ -37,17 +37,10 @@ def misdumped(rows: Mapping[str, Row]) -> list[Row]:
     ]
 
 
-def is_usable(row: Row) -> bool:
-    return row.given and not row.problem
-
-
 def usable_sources(row: Row, rows: Mapping[str, Row]) -> list[str]:
     """Return the nearest usable arrays that a tensor is computed from."""
-    waiting = [*row.inputs]
-    for name in waiting:
-        if not is_usable(rows[name]):
-            waiting += [source for source in rows[name].inputs if source not in waiting]
-    return [name for name in waiting if is_usable(rows[name])]
+    found = back_to(row.name, lambda name: rows[name].inputs, lambda name: rows[name].is_usable)
+    return [name for name in found if rows[name].is_usable]
 
 
 def is_unused(row: Row, made_of_it: list[Row]) -> bool:

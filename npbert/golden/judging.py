@@ -5,7 +5,7 @@ A row of the report is one tensor in one case; this file fills it in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,6 +68,11 @@ class Row:
         return bool(self.written)
 
     @property
+    def is_usable(self) -> bool:
+        """Tell whether there is an array, of the right kind and shape."""
+        return self.given and not self.problem
+
+    @property
     def fails(self) -> bool:
         return bool(self.problem) or self.expected_right is False or self.local_right is False
 
@@ -100,13 +105,24 @@ def inputs_in(kit: Kit, graph: Mapping[str, tuple[str, ...]]) -> dict[str, tuple
     graph: for every quantity of a pass those that it is computed from. A kit may hold fewer.
     """
     known = {tensor.name for tensor in kit.tensors}
-    found = {}
-    for name in known:
-        waiting = [*graph.get(name, ())]
-        for source in waiting:
-            if source not in known:
-                waiting += [n for n in graph.get(source, ()) if n not in waiting]
-        found[name] = tuple(source for source in waiting if source in known)
+
+    def inputs_of(name: str) -> Sequence[str]:
+        return graph.get(name, ())
+
+    return {
+        name: tuple(n for n in back_to(name, inputs_of, known.__contains__) if n in known)
+        for name in known
+    }
+
+
+def back_to(
+    name: str, inputs_of: Callable[[str], Sequence[str]], is_near: Callable[[str], bool]
+) -> list[str]:
+    """Return what something is computed from, step by step back to whatever is near enough."""
+    found = [*inputs_of(name)]
+    for source in found:
+        if not is_near(source):
+            found += [other for other in inputs_of(source) if other not in found]
     return found
 
 
@@ -253,11 +269,8 @@ def given_sources(row: Row, rows: Mapping[str, Row]) -> list[str]:
 
 def span_of(row: Row, rows: Mapping[str, Row]) -> list[str]:
     """Return the tensors between a tensor and the nearest given ones before it, with these."""
-    waiting = [*row.inputs]
-    for name in waiting:
-        if not rows[name].given:
-            waiting += [n for n in rows[name].inputs if n not in waiting]
-    return [name for name in rows if name in waiting]  # in computing order
+    found = back_to(row.name, lambda name: rows[name].inputs, lambda name: rows[name].given)
+    return [name for name in rows if name in found]  # in computing order
 
 
 # ---- against the port's own values ---------------------------------------------------------

@@ -22,7 +22,7 @@ from npbert.tracing.page.collecting import describe
 from npbert.tracing.page.listing import list_pass
 from npbert.tracing.page.reading import Reading
 from npbert.tracing.page.rendering import More, render
-from npbert.tracing.page.values import packed, statistics
+from npbert.tracing.page.values import kept_places, packed, statistics
 from npbert.tracing.quantities import counted
 
 HERE = Path(__file__).parent
@@ -132,23 +132,13 @@ def beside(row: Row, own: np.ndarray, quantity: dict[str, Any]) -> dict[str, Any
     given = row.value
     if given is None or given.shape != own.shape or given.dtype.kind not in "iufb":
         return found
-    kept = kept_places(quantity)
+    kept = kept_places(quantity, quantity["shape"])
     given, own = given.astype(np.float64), own.astype(np.float64)
     both = counted(given) & counted(own)
     difference = np.where(both, np.where(both, given, 0.0) - np.where(both, own, 0.0), np.nan)
     for name, array in (("port", given), ("difference", difference)):
         found[name] = {**statistics(array), **packed(array, kept)}
     return found
-
-
-def kept_places(quantity: dict[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return the entries of each axis that a page has of npbert's values."""
-    steps = quantity.get("steps", [1] * len(quantity["shape"]))
-    chosen = quantity.get("kept", [None] * len(steps))
-    return tuple(
-        np.arange(0, size, step) if places is None else np.array(places)
-        for size, step, places in zip(quantity["shape"], steps, chosen)
-    )
 
 
 def sentences(row: Row) -> list[str]:

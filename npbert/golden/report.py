@@ -13,7 +13,7 @@ from npbert.golden.judging import Row
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Tolerance
 from npbert.golden.precision import LARGEST, NARROW
-from npbert.terminal import counted, padded, width_of
+from npbert.terminal import aligned, counted
 
 AROUND = 2  # rows that are shown before and after one that matters
 LISTED = 8  # names that a sentence lists
@@ -165,7 +165,7 @@ def case_lines(case: str, rows: list[Row], whole: bool, with_table: bool) -> lis
             folded = []
         else:
             folded.append(row)
-    return lines + aligned([*table, *fold(folded)])
+    return lines + as_lines([*table, *fold(folded)])
 
 
 def does_matter(row: Row) -> bool:
@@ -199,29 +199,17 @@ def decisive(
     """Return the error that comes closest to its tolerance, and that, as texts."""
     if difference is None or tolerance is None:
         return "", ""
-    real, of_padded = getattr(tolerance, which), getattr(tolerance, f"{which}_padded")
-    if of_padded is None:
-        of_padded = real
-    pairs = [(difference.real, real), (difference.padded, of_padded)]
-    there = [(error, most) for error, most in pairs if error is not None]
-    if not there:
+    errors = difference.errors(tolerance, which)
+    if not errors:
         return "", ""
-    error, most = max(there, key=lambda pair: pair[0] / pair[1] if pair[1] else pair[0])
+    error, most = max(errors, key=lambda pair: pair[0] / pair[1] if pair[1] else pair[0])
     return f"{error:.1e}", f"{most:.1e}"
 
 
-def aligned(rows: list[Sequence[str]]) -> list[str]:
+def as_lines(rows: list[Sequence[str]]) -> list[str]:
     """Return rows of texts as lines in columns; a row of one text stands across them."""
-    full = [row for row in rows if len(row) == len(HEADER)]
-    widths = [max(map(width_of, column)) for column in zip(*full, strict=True)]
-    lines = []
-    for row in rows:
-        parts = [
-            text.rjust(width) if column in NUMBERS else padded(text, width)
-            for column, (text, width) in enumerate(zip(row, widths, strict=False))
-        ]
-        lines.append(("  " + ("  ".join(parts) if len(row) > 1 else row[0])).rstrip())
-    return lines
+    full = aligned([row for row in rows if len(row) > 1], NUMBERS)
+    return [f"  {next(full) if len(row) > 1 else row[0]}" for row in rows]
 
 
 # ---- sentences ------------------------------------------------------------------------------

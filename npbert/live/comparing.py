@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from npbert.tracing.page.values import packed, statistics
+from npbert.tracing.page.values import kept_places, packed, statistics
 from npbert.tracing.quantities import MASKED, Trace
 
 ROUNDING = 1e-5  # of the largest value: less, in float32, is another order of the same sums
@@ -77,14 +77,9 @@ def picture(entry: Mapping[str, Any], new: np.ndarray, right: np.ndarray) -> dic
 
     entry: what the page has of the quantity, whose `steps` and `kept` say which entries it shows.
     """
-    steps = entry.get("steps", [1] * new.ndim)
-    places = tuple(
-        np.arange(0, length, step) if kept is None else np.array(kept)
-        for length, step, kept in zip(new.shape, steps, entry.get("kept", [None] * new.ndim))
-    )
     change = difference(new, right)
     change = np.where(np.isfinite(change), change, np.nan)
-    return {**statistics(change), **packed(change, places), "signed": True}
+    return {**statistics(change), **packed(change, kept_places(entry, new.shape)), "signed": True}
 
 
 def first_of(found: Mapping[str, dict[str, Any]]) -> str | None:

@@ -28,11 +28,6 @@ class Row:
     def name(self) -> str:
         return self.case.name
 
-    @property
-    def is_misread(self) -> bool:
-        """Tell whether anything but a place is wrong: the text was tokenized otherwise."""
-        return any(field not in PLACES for field in self.wrong)
-
     def gives(self, values: Values, places: bool = False) -> bool:
         """Tell whether what was given are these values; places are looked at by themselves."""
         return all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,16 @@ def packed(value: np.ndarray, places: Places) -> dict[str, Any]:
     scale = float(largest) / LARGEST or 1.0
     numbers = np.where(is_counted, numbers, np.nan) / scale
     return {"data": as_text(numbers.astype("<f2")), "scale": scale}
+
+
+def kept_places(entry: Mapping[str, Any], shape: Sequence[int]) -> Places:
+    """Return the entries of each axis that a page has of a quantity; entry: what it has of it."""
+    steps = entry.get("steps", [1] * len(shape))
+    chosen = entry.get("kept", [None] * len(shape))
+    return tuple(
+        np.arange(0, length, step) if kept is None else np.array(kept)
+        for length, step, kept in zip(shape, steps, chosen)
+    )
 
 
 def as_text(array: np.ndarray) -> str:
