@@ -17,12 +17,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 import npbert
 from npbert import activations, bert, convbert, kernels, mobilebert, ops, squeezebert
 from npbert.compiled import backend
-from npbert.golden.mistakes.planting import Mistake
+from npbert.golden.mistakes.conditions import family_of
+from npbert.golden.mistakes.planting import FAMILY, Mistake, function_at, replaced
 from npbert.golden.mistakes.planting import edits_for as classic_edits_for
 from npbert.model.base import PreTrainedModel
 from npbert.tracing.source import PACKAGE, read_as, text_of
@@ -93,32 +93,21 @@ def _original(file: str) -> str:
 def typed(mistake: Mistake, model: PreTrainedModel) -> list[Edit]:
     """Return a classic mistake as the lines that a reader would type."""
     texts: dict[str, str] = {}
-    family = type(model).__module__.rpartition(".")[2]
     for edit in classic_edits_for(mistake.edits or mistake.typed, model):
         name, _, path = edit.place.partition(".")
-        file = f"{name.replace('family', family)}.py"
+        file = f"{name.replace(FAMILY, family_of(model))}.py"
         text = texts.get(file, _original(file))
         lines = text.split("\n")
-        node = _function(text, path)
+        node = function_at(path, ast.parse(text))
         start, end = node.lineno - 1, node.end_lineno or node.lineno
         body = "\n".join(lines[start:end])
-        if body.count(edit.old) != 1:
-            raise ValueError(f"{edit.place}: {edit.old!r} is there {body.count(edit.old)} times")
-        texts[file] = "\n".join([*lines[:start], body.replace(edit.old, edit.new), *lines[end:]])
+        texts[file] = "\n".join([*lines[:start], replaced(body, edit), *lines[end:]])
     return [
         Edit(file, number, new)
         for file, text in texts.items()
         for number, (old, new) in enumerate(zip(_original(file).split("\n"), text.split("\n")), 1)
         if old != new
     ]
-
-
-def _function(text: str, path: str) -> Any:
-    """Return the function of a path: "attend" or "BertForPreTraining.head"."""
-    node: Any = ast.parse(text)
-    for name in path.split("."):
-        node = next(n for n in node.body if getattr(n, "name", None) == name)
-    return node
 
 
 # ---- running -------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from npbert.golden.mistakes.conditions import family_of, fills_masks, layers
-from npbert.golden.mistakes.heads import DECODER_BIASES
+from npbert.golden.mistakes.conditions import family_of, fills_masks, has_layers
+from npbert.golden.mistakes.heads import decoder_bias_times
 from npbert.golden.mistakes.planting import Edit, Mistake
 
 Tensors = dict[str, np.ndarray]
@@ -24,10 +24,6 @@ def norms_as_new(tensors: Tensors) -> Tensors:
         return np.ones_like(array) if kind == "weight" else np.zeros_like(array)
 
     return {name: changed(name, array) for name, array in tensors.items()}
-
-
-def decoder_bias_doubled(tensors: Tensors) -> Tensors:
-    return {name: 2 * array if name in DECODER_BIASES else array for name, array in tensors.items()}
 
 
 AROUND: tuple[Mistake, ...] = (
@@ -67,7 +63,7 @@ AROUND: tuple[Mistake, ...] = (
     Mistake(
         "decoder_bias_twice",
         "the bias of the decoder added twice to the scores of word pieces",
-        parameters=decoder_bias_doubled,
+        parameters=decoder_bias_times(2),
         when=fills_masks,
     ),
     Mistake(
@@ -96,6 +92,6 @@ AROUND: tuple[Mistake, ...] = (
                 "return x + narrow",
             ),
         ),
-        when=lambda model: family_of(model) == "bert" and layers(model),
+        when=lambda model: family_of(model) == "bert" and has_layers(model),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npbert.golden.mistakes.conditions import count_heads, family_of, has_heads, layers
+from npbert.golden.mistakes.conditions import family_of, has_layers, has_several_heads
 from npbert.golden.mistakes.planting import Edit, Mistake, exchanged
 
 ATTEND = "ops.attend"
@@ -27,33 +27,33 @@ ATTENTION: tuple[Mistake, ...] = (
         "no_mask",
         "attention that does not mask padding",
         (Edit(ATTEND, "masked_scores = scores + mask_bias", "masked_scores = scores + 0"),),
-        when=layers,
+        when=has_layers,
     ),
     Mistake(
         "mask_after_softmax",
         "the mask taken after the softmax instead of before it",
         (Edit(ATTEND, SOFTMAX, "probs = softmax(scores) * (mask_bias == 0)"),),
-        when=layers,
+        when=has_layers,
         hidden=("exponentials",),
     ),
     Mistake(
         "softmax_over_queries",
         "a softmax of the attention scores over the axis of the queries",
         (Edit(ATTEND, SOFTMAX, SOFTMAX_OVER_QUERIES),),
-        when=layers,
+        when=has_layers,
         hidden=("exponentials",),
     ),
     Mistake(
         "no_scale",
         "attention scores that are not divided by the root of the head width",
         (Edit(ATTEND, " / math.sqrt(query.shape[-1])", ""),),
-        when=layers,
+        when=has_layers,
     ),
     Mistake(
         "scale_of_all_heads",
         "attention scores divided by the root of the width of all heads together",
         (Edit(ATTEND, "query.shape[-1])", "query.shape[1] * query.shape[-1])"),),
-        when=has_heads,
+        when=has_several_heads,
     ),
     Mistake(
         "scale_before_halving",
@@ -61,7 +61,7 @@ ATTENTION: tuple[Mistake, ...] = (
         (Edit(ATTEND, "query.shape[-1])", "2 * query.shape[-1])"),),
         # with two heads, that is the width of all heads together
         when=lambda model: (
-            family_of(model) == "convbert" and layers(model) and count_heads(model) != 2
+            family_of(model) == "convbert" and has_layers(model) and model.config.heads != 2
         ),
     ),
     Mistake(
@@ -74,7 +74,7 @@ ATTENTION: tuple[Mistake, ...] = (
                 "x.reshape(B, T, -1, H).transpose(0, 3, 1, 2)",
             ),
         ),
-        when=has_heads,
+        when=has_several_heads,
     ),
     Mistake(
         "heads_not_swapped_back",
@@ -86,14 +86,14 @@ ATTENTION: tuple[Mistake, ...] = (
                 "(probs @ value).reshape(key.swapaxes(1, 2).shape)",
             ),
         ),
-        when=has_heads,
+        when=has_several_heads,
         hidden=("context",),
     ),
     Mistake(
         "scores_transposed",
         "attention scores of the keys by the queries instead of the queries by the keys",
         (Edit(ATTEND, "query @ key.swapaxes(-1, -2)", "key @ query.swapaxes(-1, -2)"),),
-        when=layers,
+        when=has_layers,
     ),
     Mistake(
         "query_and_key_weights_swapped",
@@ -101,7 +101,7 @@ ATTENTION: tuple[Mistake, ...] = (
         parameters=lambda tensors: exchanged(tensors, "query", "key"),
         # with their own groups, the two differ in shape
         when=lambda model: (
-            layers(model)
+            has_layers(model)
             and getattr(model.config, "q_groups", 1) == getattr(model.config, "k_groups", 1)
         ),
         typed=OF_EACH_OTHER,
@@ -113,25 +113,25 @@ CONVOLUTIONS: tuple[Mistake, ...] = (
         "filters_reversed",
         "the filters of the dynamic convolution from right to left",
         (Edit("kernels.dynamic_convolution", "windows, filters)", "windows, filters[..., ::-1])"),),
-        when=lambda model: layers(model) and family_of(model) == "convbert",
+        when=lambda model: has_layers(model) and family_of(model) == "convbert",
     ),
     Mistake(
         "taps_reversed",
         "the filters of the span summary from right to left",
         (Edit("kernels.depthwise_convolution", "weight[:, 0].T", "weight[:, 0, ::-1].T"),),
-        when=lambda model: layers(model) and family_of(model) == "convbert",
+        when=lambda model: has_layers(model) and family_of(model) == "convbert",
     ),
     Mistake(
         "dynamic_convolution_causal",
         "a dynamic convolution that looks only backwards",
         (Edit("kernels.dynamic_convolution", *CAUSAL),),
-        when=lambda model: layers(model) and family_of(model) == "convbert",
+        when=lambda model: has_layers(model) and family_of(model) == "convbert",
     ),
     Mistake(
         "span_summary_causal",
         "a span summary that looks only backwards",
         (Edit("kernels.depthwise_convolution", *CAUSAL),),
-        when=lambda model: layers(model) and family_of(model) == "convbert",
+        when=lambda model: has_layers(model) and family_of(model) == "convbert",
     ),
     Mistake(
         "windows_channel_minor",
@@ -143,13 +143,13 @@ CONVOLUTIONS: tuple[Mistake, ...] = (
                 "windows = spans.swapaxes(2, 3).reshape(B, T, H, -1, K)",
             ),
         ),
-        when=lambda model: layers(model) and family_of(model) == "convbert",
+        when=lambda model: has_layers(model) and family_of(model) == "convbert",
     ),
     Mistake(
         "convolution_first",
         "the heads of the convolution before those of attention",
         (Edit("convbert.mixed_attention", "[far, near]", "[near, far]"),),
-        when=layers,
+        when=has_layers,
     ),
     Mistake(
         "convolution_masked",
@@ -161,13 +161,13 @@ CONVOLUTIONS: tuple[Mistake, ...] = (
                 "dynamic_convolution(local * (mask_bias[:, 0, 0, :, None] == 0), filters)",
             ),
         ),
-        when=layers,
+        when=has_layers,
     ),
     Mistake(
         "filters_without_query",
         "filters made of the span summary alone, not multiplied by the query",
         (Edit("convbert.span_filters", "summary * query", "summary * 1"),),
-        when=layers,
+        when=has_layers,
     ),
     Mistake(
         "filters_softmax_over_heads",
@@ -179,7 +179,7 @@ CONVOLUTIONS: tuple[Mistake, ...] = (
                 "softmax(filter_scores.swapaxes(2, 3)).swapaxes(2, 3)",
             ),
         ),
-        when=layers,
+        when=has_layers,
         hidden=("self.softmax.exponentials",),
     ),
 )

@@ -10,10 +10,11 @@ from npbert.model import heads
 
 
 def family_of(model: Any) -> str:
+    """Return the name of the file that a model's class is in: "bert", "convbert", ..."""
     return type(model).__module__.rpartition(".")[2]
 
 
-def layers(model: Any) -> bool:
+def has_layers(model: Any) -> bool:
     return model.config.num_hidden_layers > 0
 
 
@@ -53,12 +54,8 @@ def fixed_epsilon(model: Any) -> float | None:
     return {"squeezebert": 1e-12, "mobilebert": 1e-5}.get(family_of(model))
 
 
-def has_heads(model: Any) -> bool:
-    return layers(model) and count_heads(model) > 1
-
-
-def count_heads(model: Any) -> int:
-    return model.config.heads
+def has_several_heads(model: Any) -> bool:
+    return has_layers(model) and model.config.heads > 1
 
 
 def is_gelu(model: Any) -> bool:

@@ -23,8 +23,13 @@ WITHOUT_BIAS = "linear(transformed, p.decoder)", "transformed @ p.decoder.weight
 DECODER_BIASES = ("cls.predictions.decoder.bias", "generator_lm_head.bias")
 
 
-def without_decoder_bias(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: 0 * array if name in DECODER_BIASES else array for name, array in tensors.items()}
+def decoder_bias_times(factor: int) -> Any:
+    """Return a change of parameters: the bias of the decoder times a number."""
+
+    def change(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {n: factor * a if n in DECODER_BIASES else a for n, a in tensors.items()}
+
+    return change
 
 
 def in_other_order(name: str) -> Any:
@@ -79,7 +84,7 @@ HEADS: tuple[Mistake, ...] = (
     Mistake(
         "no_decoder_bias",
         "scores of word pieces without the bias of the decoder",
-        parameters=without_decoder_bias,
+        parameters=decoder_bias_times(0),
         when=fills_masks,
         typed=(
             Edit("bert.masked_lm_head", *WITHOUT_BIAS),

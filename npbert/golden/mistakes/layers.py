@@ -9,10 +9,10 @@ from npbert.golden.mistakes.conditions import (
     fills_masks,
     fixed_epsilon,
     has_bottlenecks,
+    has_layers,
     has_square_maps,
     is_gelu,
     is_square,
-    layers,
     normalises,
     of_mobilebert,
 )
@@ -150,7 +150,7 @@ MAPS: tuple[Mistake, ...] = (
             ),
         ),
         when=lambda model: (
-            layers(model)
+            has_layers(model)
             and (
                 family_of(model) == "squeezebert"
                 or (family_of(model) == "convbert" and model.config.num_groups > 1)
@@ -177,7 +177,7 @@ LAYERS: tuple[Mistake, ...] = (
         "tanh_gelu",
         "the tanh approximation of GELU in the layers",
         (Edit("family.feed_forward", ACTIVATION, 'activation = ACTIVATIONS["gelu_new"]'),),
-        when=lambda model: layers(model) and is_gelu(model),
+        when=lambda model: has_layers(model) and is_gelu(model),
     ),
     Mistake(
         "gelu_for_relu",
@@ -201,7 +201,7 @@ LAYERS: tuple[Mistake, ...] = (
                 ("layer", "feed_forward(x, p, config)", "feed_forward(x, p, config, entered)"),
             )
         ),
-        when=layers,
+        when=has_layers,
     ),
     Mistake(
         "residual_of_shared_bottleneck",

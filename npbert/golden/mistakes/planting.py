@@ -11,6 +11,7 @@ the mistake, and the edit can be shown to somebody whose port makes it.
 from __future__ import annotations
 
 import ast
+import copy
 import functools
 import inspect
 import sys
@@ -26,6 +27,7 @@ import numpy as np
 from npbert import kernels, ops
 from npbert.compiled import backend
 from npbert.compiled.backend import Operation
+from npbert.golden.mistakes.conditions import family_of
 from npbert.model import heads, params
 from npbert.model.base import PreTrainedModel
 
@@ -77,10 +79,9 @@ class Mistake:
 
     def differences(self, model: PreTrainedModel) -> list[tuple[str, str, str]]:
         """Return the edits to show: (file, the old text, the new text)."""
-        family = type(model).__module__.rpartition(".")[2]
         shown = []
         for edit in self.edits_for(model):
-            file = edit.place.partition(".")[0].replace(FAMILY, family)
+            file = edit.place.partition(".")[0].replace(FAMILY, family_of(model))
             path = SHARED[file].__name__ if file in SHARED else f"npbert.{file}"
             shown.append((f"{path.replace('.', '/')}.py", _flat(edit.old), _flat(edit.new)))
         return shown
@@ -91,8 +92,7 @@ def _flat(text: str) -> str:
 
 
 def edits_for(edits: Iterable[Edit], model: PreTrainedModel) -> tuple[Edit, ...]:
-    family = type(model).__module__.rpartition(".")[2]
-    files = (FAMILY, family, *SHARED)
+    files = (FAMILY, family_of(model), *SHARED)
     return tuple(edit for edit in edits if edit.place.partition(".")[0] in files)
 
 
@@ -153,23 +153,34 @@ def _edited(family: ModuleType, place: str, edits: tuple[Edit, ...]) -> tuple[An
 def _edited_code(file: str, path: str, edits: tuple[Edit, ...]) -> CodeType:
     """Edit a function's text and compile it; its lines keep their numbers."""
     source = Path(file).read_text("utf-8")
-    node: Any = _tree(file)
-    for name in path.split("."):
-        node = next(n for n in node.body if getattr(n, "name", None) == name)
+    node = function_at(path, _tree(file))
     lines = source.split("\n")
     text = "\n".join(lines[node.lineno - 1 : node.end_lineno])
     for edit in edits:
-        found = text.count(edit.old)
-        if found != 1 or edit.old.count("\n") != edit.new.count("\n"):
-            raise ValueError(
-                f"{edit.place}: {edit.old!r} is there {found} times, expected once, and as many "
-                f"lines in its place"
-            )
-        text = text.replace(edit.old, edit.new)
+        text = replaced(text, edit)
     head = "if True:\n" if text[0] == " " else ""  # a method is indented
     above = "\n" * (node.lineno - 1 - head.count("\n"))
     whole = compile(above + head + text, file, "exec")
     return next(c for c in whole.co_consts if isinstance(c, CodeType) and c.co_name == node.name)
+
+
+def function_at(path: str, tree: ast.Module) -> Any:
+    """Return the function of a path in a file: "attend" or "BertForPreTraining.head"."""
+    node: Any = tree
+    for name in path.split("."):
+        node = next(n for n in node.body if getattr(n, "name", None) == name)
+    return node
+
+
+def replaced(text: str, edit: Edit) -> str:
+    """Return a function's text with an edit; raise ValueError for one that does not fit."""
+    found = text.count(edit.old)
+    if found != 1 or edit.old.count("\n") != edit.new.count("\n"):
+        raise ValueError(
+            f"{edit.place}: {edit.old!r} is there {found} times, expected once, and as many "
+            f"lines in its place"
+        )
+    return text.replace(edit.old, edit.new)
 
 
 @functools.cache
@@ -179,10 +190,9 @@ def _tree(file: str) -> ast.Module:
 
 def _with_parameters(model: PreTrainedModel, change: Callable) -> PreTrainedModel:
     """Return a model with other parameters: the same class, config and options."""
-    copy = type(model).__new__(type(model))
-    vars(copy).update(vars(model))
-    copy.params = params.tree(change(model.state_dict()))
-    return copy
+    other = copy.copy(model)
+    other.params = params.tree(change(model.state_dict()))
+    return other
 
 
 def exchanged(tensors: Mapping[str, np.ndarray], one: str, other: str) -> dict[str, np.ndarray]:
