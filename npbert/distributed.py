@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from npbert.checkpoints.hub_cache import hub_name
+from npbert.checkpoints.hub_cache import hub_name, snapshot_of
 from npbert.checkpoints.shipped import HubOptions, checkpoint_directory, hub_options
 from npbert.checkpoints.writing import atomic_write, output_directory
 from npbert.corpus.columns import check_names, result_kinds
@@ -158,8 +158,8 @@ def _place(model: Any, parts: Any, hub: HubOptions) -> tuple[str, dict[str, str]
     directory = checkpoint_directory(model, parts, **hub)
     if os.path.isdir(model):
         return os.path.abspath(model), {}
-    name = hub_name(directory)
-    return (name, {"revision": directory.name}) if name else (model, {})
+    name, snapshot = hub_name(directory), snapshot_of(directory)
+    return (name, {"revision": snapshot.name}) if name and snapshot else (model, {})
 
 
 def _source(job: Job, path: str, text_column: str | None, pair_column: str | None) -> Source:

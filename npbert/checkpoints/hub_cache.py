@@ -102,14 +102,21 @@ def _absence(snapshot: Path, name: str) -> Path:
     return snapshot.parent.parent / ".no_exist" / snapshot.name / PurePosixPath(name)
 
 
+def snapshot_of(directory: str | os.PathLike[str]) -> Path | None:
+    """Return the snapshot that a directory is, or lies in, None for another one."""
+    for path in (Path(directory), *Path(directory).parents):
+        is_one = path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--")
+        if is_one and COMMIT.fullmatch(path.name):
+            return path
+    return None
+
+
 def hub_name(directory: str | os.PathLike[str]) -> str | None:
-    """Return the name of the repository whose snapshot a directory is, None for another one."""
-    path = Path(directory)
-    folder = path.parent.parent.name
-    is_one = path.parent.name == "snapshots" and folder.startswith("models--")
-    if not is_one or not COMMIT.fullmatch(path.name):
+    """Return the name of the repository that a directory is of, None for another one."""
+    snapshot = snapshot_of(directory)
+    if snapshot is None:
         return None
-    return folder.removeprefix("models--").replace("--", "/")
+    return snapshot.parent.parent.name.removeprefix("models--").replace("--", "/")
 
 
 class Cached(NamedTuple):

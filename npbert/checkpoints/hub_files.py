@@ -52,8 +52,11 @@ def next_files(snapshot: Path, files: Collection[str], parts: Collection[str]) -
         return missing
     body = ""
     others: list[str] = []
-    if SENTENCE in parts and MODULES in files:
+    if MODULES in files and (SENTENCE in parts or CONFIG_FILE not in files):  # as body_folder says
+        if missing := _missing(snapshot, files, [MODULES]):
+            return missing
         body, others = module_folders(snapshot)
+        others = others if SENTENCE in parts else []
     small: list[str] = []
     large: list[str] = []
     if WEIGHTS in parts:
@@ -124,11 +127,12 @@ def lacking(snapshot: Path, parts: Collection[str]) -> str:
 def deciding_files(snapshot: Path, parts: Collection[str]) -> list[str]:
     """Return the files that a repository need not have, but that change results where it does."""
     names, body = [], ""
+    has_modules = (snapshot / MODULES).is_file()
+    if has_modules and (SENTENCE in parts or not (snapshot / CONFIG_FILE).is_file()):
+        body = module_folders(snapshot)[0]
     if SENTENCE in parts:
         names.append(MODULES)
-        if (snapshot / MODULES).is_file():
-            body = module_folders(snapshot)[0]
-            names += [SENTENCE_CONFIG, body + BODY_CONFIG]
+        names += [SENTENCE_CONFIG, body + BODY_CONFIG] if has_modules else []
     return [*names, body + TOKENIZER_CONFIG] if TOKENIZER in parts else names
 
 

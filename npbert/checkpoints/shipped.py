@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from npbert.checkpoints.hub_cache import HUB_NAME, MAIN, hub_name
-from npbert.checkpoints.hub_files import WHOLE
+from npbert.checkpoints.hub_files import SENTENCE, WHOLE
+from npbert.checkpoints.sentence_files import body_folder
 
 # In an installed wheel the checkpoints lie inside the package, in a clone beside it.
 PACKAGE = Path(__file__).parent.parent
@@ -74,6 +75,8 @@ def checkpoint_directory(
 ) -> Path:
     """Return the directory of a checkpoint: an existing one, a shipped one, or one of the Hub.
 
+    In an old sentence-embedding folder the checkpoint is below it; the folder itself is returned
+    where all of it is needed, which SENTENCE among the parts says.
     name: a path, the name of a shipped checkpoint, or a repository on the Hub (`org/name`, `name`);
     the first of these that is there is meant. parts: what of it is needed, of hub_files.py; no more
     is fetched. The other arguments are those of HubOptions.
@@ -89,7 +92,7 @@ def checkpoint_directory(
         if revision not in (None, MAIN):
             kind = "a directory" if here is directory else "a checkpoint that ships with npbert"
             raise ValueError(f"{name} is {kind}, which has no revision {revision!r}")
-        return here
+        return here if SENTENCE in parts else body_folder(here)
     if directory.exists():
         raise ValueError(f"{name} is a file, expected the directory of a checkpoint")
     known = ", ".join(shipped) or f"none found: npbert is installed without them, {WITHOUT}"
@@ -99,12 +102,13 @@ def checkpoint_directory(
     from npbert.checkpoints.hub import hub_directory
 
     try:
-        return hub_directory(name, parts, revision, cache_dir, token, local_files_only)
+        found = hub_directory(name, parts, revision, cache_dir, token, local_files_only)
     except OSError as error:
         if "/" in name or error.errno is not None:
             raise
         meant = "; did you mean {}?".format(*close) if (close := _close(name, shipped)) else ""
         raise type(error)(f"{absent}{meant}); {error}") from None
+    return found if SENTENCE in parts else body_folder(found)
 
 
 def checkpoint_name(directory: Path) -> str:

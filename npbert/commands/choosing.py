@@ -40,7 +40,6 @@ def count_results(arguments: argparse.Namespace, given: Iterable[Any]) -> float:
     0 for a checkpoint that cannot be read: whoever loads it says what is wrong.
     """
     from npbert import auto
-    from npbert.checkpoints.sentence_files import body_folder
     from npbert.checkpoints.shipped import checkpoint_directory
     from npbert.tasks.loading import TASKS
 
@@ -48,7 +47,7 @@ def count_results(arguments: argparse.Namespace, given: Iterable[Any]) -> float:
     size = count_characters(given) if arguments.input is None else size_of_input(arguments.input)
     with warnings.catch_warnings(), suppress(ValueError, OSError):
         warnings.simplefilter("ignore")  # said when it is loaded
-        directory = body_folder(checkpoint_directory(arguments.model or default))
+        directory = checkpoint_directory(arguments.model or default)
         config = auto.AutoConfig.from_pretrained(directory)
         shapes = auto.class_for(directory, "Model").parameter_shapes(config)
         vectors = [s[0] for name, s in shapes.items() if len(s) == 1 and "embeddings." not in name]

@@ -85,12 +85,13 @@ def cached_models(cache_dir: str | None = None) -> list[dict[str, Any]]:
     """
     from npbert.checkpoints.hub_cache import cached_snapshots
     from npbert.checkpoints.hub_files import WHOLE, lacking
+    from npbert.checkpoints.sentence_files import body_folder
 
     found = []
     for cached in cached_snapshots(cache_dir):
-        directory = cached.snapshot
         try:
-            lacks = lacking(directory, WHOLE)
+            lacks = lacking(cached.snapshot, WHOLE)
+            directory = body_folder(cached.snapshot)
             family = _family(directory)
             model = {"name": cached.repository, "family": family, "head": "", "parameters": 0,
                      "megabytes": 0.0, "commands": [], "directory": str(directory)}  # fmt: skip
@@ -98,7 +99,7 @@ def cached_models(cache_dir: str | None = None) -> list[dict[str, Any]]:
                 model = _describe(cached.repository, directory)
         except (ValueError, OSError, ImportError):  # of another family, or damaged
             continue
-        revision = cached.revisions[0] if cached.revisions else directory.name
+        revision = cached.revisions[0] if cached.revisions else cached.snapshot.name
         found.append({**model, "revision": revision, "lacks": lacks})
     return found
 

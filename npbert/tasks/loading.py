@@ -11,7 +11,6 @@ from typing import Any
 from npbert import auto
 from npbert.checkpoints.hub_cache import hub_name
 from npbert.checkpoints.saving import reading
-from npbert.checkpoints.sentence_files import body_folder
 from npbert.checkpoints.shipped import (
     WITHOUT,
     HubOptions,
@@ -141,7 +140,7 @@ def load(
                 f"give another model (--model), by name or directory; {WITHOUT}"
             )
     if not isinstance(model, PreTrainedModel):
-        directory = body_folder(checkpoint_directory(model, **hub))
+        directory = checkpoint_directory(model, **hub)
         with reading(directory):  # both are of one save
             model, own_tokenizer = _load(task, directory.resolve())
         tokenizer = own_tokenizer if tokenizer is None else tokenizer

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from sentence_folders import make_folder
 from task_checkpoints import make_checkpoint
 
 import npbert
@@ -109,3 +110,26 @@ def test_what_is_cached_is_listed(published, hub, capsys):
     assert run(capsys, "models", "--cache-dir", "x")[0] == 2
     hub.status = 500  # nothing of this asks the Hub
     assert len(run(capsys, "models", "--cached")[1].splitlines()) == 3
+
+
+@pytest.mark.parametrize("is_local", [False, True])
+def test_the_checkpoint_of_an_old_sentence_folder(hub, capsys, tmp_path, monkeypatch, is_local):
+    monkeypatch.setenv("NPBERT_BACKEND", "numpy")
+    folder = make_folder(tmp_path / "made", body="0_Transformer", dense=(5, "activation.Tanh", {}))
+    hub.add("org/old", folder)
+    name = str(folder) if is_local else "org/old"
+    report = json.loads(run(capsys, "inspect", name, "--json")[1])
+    assert report["class"] == "BertModel" and report["parameters"] == 13448
+    files = ["0_Transformer/config.json", "0_Transformer/model.safetensors"]
+    assert hub.fetched() == ([] if is_local else ["modules.json", *files])
+    assert "cat    7" in run(capsys, "tokenize", "a cat", "--model", name)[1]
+    body = folder / "0_Transformer"
+    expected = npbert.feature_extraction("a cat", body, pooling="mean")
+    assert npbert.feature_extraction("a cat", name, pooling="mean") == pytest.approx(expected)
+    assert npbert.AutoTokenizer.from_pretrained(name)("a cat").input_ids[0] == 2
+    state = npbert.BertModel.from_pretrained(name).state_dict()
+    assert state.keys() == npbert.BertModel.from_pretrained(body).state_dict().keys()
+    if not is_local:
+        listed = run(capsys, "models", "--cached")[1].splitlines()
+        assert listed[1].split()[:3] == ["org/old@main", "Bert", "Model"]
+        assert listed[1].endswith("embed")
