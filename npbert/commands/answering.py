@@ -93,6 +93,8 @@ def _check(source: Source, target: str | None, job: Job, is_table: bool) -> dict
     if not is_table:
         source.check()
         return {}
+    if source.path != "-":
+        os.stat(source.path)  # raises FileNotFoundError
     if source.path == "-" or not os.path.isfile(source.path):
         raise ValueError(
             f"{source.name} cannot be read a second time, as {target} asks for: "

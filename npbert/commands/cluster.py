@@ -28,11 +28,19 @@ def answer_on_cluster(arguments: argparse.Namespace, job: Job) -> int:
 
     distributed.import_distributed()
     from distributed import Client
+    from distributed.comm import resolve_address
 
+    try:  # a Client that cannot be made waits for itself to end, and says so at length
+        address = resolve_address(arguments.scheduler)
+    except (ValueError, OSError) as error:
+        raise ValueError(
+            f"--scheduler is {arguments.scheduler!r}, expected an address as tcp://host:8786 "
+            f"({error})"
+        ) from None
     pair = getattr(arguments, "pair_column", None)
     if pair is None and getattr(arguments, "pairs", False):
         pair = "text_pair"
-    with Client(arguments.scheduler, timeout=PATIENCE, set_as_default=False) as client:
+    with Client(address, timeout=PATIENCE, set_as_default=False) as client:
         report = distributed.run(
             job.command,
             arguments.input,

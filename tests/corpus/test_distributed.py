@@ -195,6 +195,8 @@ def test_what_does_not_fit_is_said_before_any_work(client, run, tmp_path, direct
     for options, message in (
         (["--output", "out", "--workers", "2"], "--workers does not go with --scheduler"),
         ([], "--scheduler needs --output, a directory"),
+        (["--output", "out", "--scheduler", "head"], "--scheduler is 'head', expected an address"),
+        (["--output", "out", "--scheduler", "foo://head:1"], "unknown address scheme 'foo'"),
     ):
         given = ["--input", "in.jsonl", "--scheduler", client.scheduler.address, *options]
         status, err = run("embed", *given)

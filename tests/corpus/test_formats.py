@@ -285,7 +285,7 @@ def test_what_is_wrong_with_the_files_is_said_before_any_work(run, tmp_path):
         ("--input", "empty.csv", *out): "empty.csv has no column 'text' but none",
         ("--input", "twice.csv", *out): "twice.csv has two columns 'text'",
         ("--input", "torn.csv", *out): "torn.csv, line 2: unexpected end of data",
-        ("--input", "nowhere.csv", *out): "nowhere.csv",
+        ("--input", "nowhere.csv", *out): "nowhere.csv: No such file or directory",
         ("--text-column", "x", "a text"): "--text-column needs --input",
         ("--input", "in.csv", "--force"): "--force needs --output",
         ("--input", "in.csv", *out, "--force", "--resume"): "not both",
