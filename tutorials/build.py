@@ -45,9 +45,10 @@ def build(out: Path, engine: str = ADDRESS) -> int:
     written.write_linked()
     written.forget_others()
     say(f"{len(written.written)} pages to make")
+    told = {"html_extra_path": [str(WORK / "extra")], "engine": engine}
     application = Sphinx(
         WORK / "source", FOLDER / "book", out, WORK / "doctrees", "html",
-        {"html_extra_path": [str(WORK / "extra")]}, status=None, warning=sys.stderr, parallel=2,
+        told, status=None, warning=sys.stderr, parallel=2,
         freshenv=True,  # lines that links lead to move without a change of the page with the link
     )  # fmt: skip
     application.build(force_all=True)

@@ -9,6 +9,7 @@ Any server of static files can serve it. The engine comes from an address of its
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -138,6 +139,17 @@ def policy(address: str) -> str:
     elsewhere = f" {address}" if "//" in address else ""
     usual = POLICY.replace("script-src 'unsafe-inline'", f"script-src {SCRIPT_SOURCES}")
     return f"{usual}; worker-src blob:; connect-src 'self'{elsewhere}"
+
+
+def notebook_policy(address: str | None) -> str:
+    """Return what a page of a notebook may do: what a live page may, and load files beside it.
+
+    address: where the engine is, as seen from notebook.js; None for a page that has no cells.
+    """
+    own = f"{POLICY}; connect-src 'self'"  # as the search of a site does
+    usual = own if address is None else policy(engine.checked_address(address))
+    beside = re.sub(r"(style|script|img)-src", r"\1-src 'self'", usual)
+    return f"{beside}; base-uri 'none'; form-action 'self'"
 
 
 # What the engine needs: its scripts come as blobs once their hashes were checked, WebAssembly is

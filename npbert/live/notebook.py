@@ -10,16 +10,22 @@ import base64
 import contextlib
 import io
 import linecache
+import symtable
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from npbert.live.session import answered
+from npbert.tracing.source import PACKAGE
 
+CLONE = Path(PACKAGE).parent  # where chapters look for files of the repository
+HERE = "a page" if sys.platform == "emscripten" else "this installation"
 MOST = 100_000  # characters that a cell may print; more would stop the page
 
 _namespace: dict[str, Any] = {}
+_absent: dict[int, set[str]] = {}  # cells that lacked something -> the names they would have given
 
 
 def answer(function: str, request: str) -> str:
@@ -30,6 +36,7 @@ def answer(function: str, request: str) -> str:
 def restart() -> dict[str, Any]:
     """Forget everything that cells have defined."""
     _namespace.clear()
+    _absent.clear()
     _namespace["__name__"] = "__main__"
     return {}
 
@@ -38,7 +45,8 @@ def cell(source: str, number: int) -> dict[str, Any]:
     """Run a cell and return its outputs, in order.
 
     Each is {"kind", "data"}: "text" (what was printed, or the value of the last expression),
-    "html", "svg", "png" (base64), or "error", whose data end with what was raised, at its `line`.
+    "html", "svg", "png" (base64), "error", whose data end with what was raised, at its `line`, or
+    "absent": a sentence that says what the cell would need and a page has not.
     """
     if not _namespace:
         restart()
@@ -49,7 +57,10 @@ def cell(source: str, number: int) -> dict[str, Any]:
         try:
             shown = outputs_of(_run(source, name))
         except (Exception, SystemExit) as raised:  # a reader's code may raise anything
-            error = described(raised, name)
+            lack = lacking(raised, source, number)
+            error = {"kind": "absent", "data": lack} if lack else described(raised, name)
+        else:
+            _absent.pop(number, None)
         drawn = pictures()
     text = printed.getvalue()
     if len(text) > MOST:
@@ -81,6 +92,58 @@ def outputs_of(value: Any) -> list[dict[str, Any]]:
         if data:
             return [{"kind": kind, "data": data}]
     return [{"kind": "text", "data": repr(value)}]
+
+
+def lacking(error: BaseException, source: str, number: int) -> str:
+    """Return in a sentence what a cell needs and this place has not; "" for an error of its own.
+
+    Chapters read files of the repository that no wheel has, and start other programs.
+    """
+    if isinstance(error, SyntaxError):
+        return ""
+    said = ""
+    if isinstance(error, NameError):
+        cells = [cell for cell, names in _absent.items() if error.name in names and cell != number]
+        if cells:
+            said = f"uses `{error.name}` of cell {cells[-1] + 1}, which could not run"
+    elif isinstance(error, ModuleNotFoundError) and error.name in sys.stdlib_module_names:
+        said = f"needs Python's module {error.name}, which {HERE} does not have"
+    elif starts_a_program(error, source):
+        said = f"starts another program, which {HERE} cannot"
+    elif not (CLONE / "pyproject.toml").is_file() and reads_the_clone(error, source):
+        said = f"reads files of npbert's repository, which {HERE} does not have"
+    elif isinstance(error, AssertionError) and _absent:
+        numbers = ", ".join(str(cell + 1) for cell in sorted(_absent))
+        claim = traceback.extract_tb(error.__traceback__)[-1].line
+        said = f"has `{claim}`, in which the cells that could not run ({numbers}) have a part"
+    if not said:
+        return ""
+    forget(source, number)
+    return f"This cell {said}. In a clone, with Jupyter, it runs."
+
+
+def forget(source: str, number: int) -> None:
+    """Remove the values that a cell gave before it failed, so that no other goes on with half."""
+    symbols = symtable.symtable(source, "cell", "exec").get_symbols()
+    given = [symbol for symbol in symbols if symbol.is_assigned() or symbol.is_imported()]
+    _absent[number] = {symbol.get_name() for symbol in given}
+    for symbol in given:
+        if not (symbol.is_imported() or symbol.is_namespace()):  # a function is whole
+            _namespace.pop(symbol.get_name(), None)
+
+
+def starts_a_program(error: BaseException, source: str) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    is_running = any(Path(frame.filename).name == "subprocess.py" for frame in frames)
+    return is_running or (isinstance(error, AssertionError) and "shutil.which(" in source)
+
+
+def reads_the_clone(error: BaseException, source: str) -> bool:
+    names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    places = [_namespace.get(name) for name in names]
+    if isinstance(error, OSError):
+        places += [Path(name) for name in (error.filename,) if isinstance(name, str)]
+    return any(isinstance(place, Path) and place.is_relative_to(CLONE) for place in places)
 
 
 def pictures() -> list[dict[str, Any]]:

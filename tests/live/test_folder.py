@@ -10,7 +10,7 @@ import pytest
 import npbert
 from npbert.__main__ import main
 from npbert.live import engine, session
-from npbert.live.folder import live_page, policy, write_folder
+from npbert.live.folder import live_page, notebook_policy, policy, write_folder
 from npbert.tracing.page import make_page
 
 SENTENCE = "The sky is [MASK]."
@@ -70,6 +70,17 @@ def test_the_policy_names_the_hosts(address, allowed):
     assert said == policy(engine.checked_address(address))
     assert said.startswith("default-src 'none';") and said.endswith(allowed)
     assert engine.VERSION in engine.ADDRESS
+
+
+def test_pages_of_chapters_load_what_is_beside_them_and_the_engine_where_cells_run():
+    quiet, runs = notebook_policy(None), notebook_policy(engine.ADDRESS)
+    for said in (quiet, runs):
+        assert said.startswith("default-src 'none'; style-src 'self' 'unsafe-inline'; script-src ")
+        assert "img-src 'self' data:" in said and said.count("'self'") == 5
+    assert "eval" not in quiet and "blob:" not in quiet and "//" not in quiet
+    assert f"connect-src 'self' {engine.ADDRESS};" in runs and "worker-src blob:;" in runs
+    with pytest.raises(ValueError, match="the address of the engine is"):
+        notebook_policy("a; script-src *")
 
 
 @pytest.mark.parametrize(

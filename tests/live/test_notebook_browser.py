@@ -11,7 +11,7 @@ from chapters import CHAPTERS, FOLDER, code_cells
 from living import LiveReader, require_engine, served
 
 from npbert.exercises.catalogue import CHAPTERS as EXERCISES
-from npbert.live.folder import write_notebooks
+from npbert.live.folder import notebook_policy, write_notebooks
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +30,9 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("chapter")
     cell = '<div class="cell"><div class="cell_input"><pre>{}\n</pre></div></div>'
     body = "".join(cell.format(html.escape(source)) for source in SHOWN)
-    page = f"<!doctype html><article><h1>A chapter</h1>{body}</article>"
+    policy = notebook_policy("../engine/")
+    head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    page = f"<!doctype html>{head}<article><h1>A chapter</h1>{body}</article>"
     (made / "chapter.html").write_text(page + '<script src="live/notebook.js"></script>', "utf-8")
     write_notebooks(made / "live", "../engine/", (FOLDER / "pictures.py",))
     return made
@@ -103,3 +105,57 @@ def test_a_chapter_runs_up_to_its_first_picture(reader):
     assert asked and all("convbert-tiny/" in path for path in asked)
     error = run(reader, len(SHOWN) - 2, "T / 0").find_element("css selector", ".live-error")
     assert "ZeroDivisionError" in error.text
+
+
+def test_what_a_page_has_not_is_said_in_a_sentence_and_the_rest_runs(reader):
+    start(reader)
+    first = "from pathlib import Path\nimport npbert\nclone = Path(npbert.__file__).parent.parent"
+    for source, said in (
+        (f"{first}\nrows = open(clone / 'weights/training.csv').read()", "files of npbert's repo"),
+        ("import subprocess\nsubprocess.run(['node', '--version'])", "starts another program"),
+        ("import lzma", "module lzma"),
+    ):
+        place = run(reader, 0, source)
+        assert said in place.find_element("css selector", ".live-absent").text
+        assert not place.find_elements("css selector", ".live-error")
+        assert run(reader, 1, "print('goes on')").text == "goes on"
+
+
+# Ask another host in every way that a cell or what it shows could, and say which were refused.
+ASK_ELSEWHERE = """
+const [address, done] = [arguments[0], arguments[arguments.length - 1]];
+const refused = [];
+document.addEventListener("securitypolicyviolation",
+  (event) => refused.push(event.effectiveDirective));
+fetch(address).catch(() => {});
+for (const tag of ["img", "script", "iframe", "video"]) {
+  const element = document.createElement(tag);
+  element.src = address;
+  document.body.append(element);
+}
+const style = document.createElement("link");
+style.rel = "stylesheet";
+style.href = address;
+document.head.append(style);
+setTimeout(() => done(refused), 500);
+"""
+
+
+def test_no_request_leaves_the_configured_hosts(reader, tmp_path):
+    start(reader)
+    run(reader, len(SHOWN) - 1)
+    asks = "import js\njs.fetch('{}')\n'<img src={}>'"
+    with served(tmp_path) as elsewhere:
+        other = elsewhere.address
+        refused = reader.browser.execute_async_script(ASK_ELSEWHERE, f"{other}page")
+        run(reader, 0, asks.format(f"{other}cell", f"{other}cell.png"))
+        markup = f"<img src={other}shown.png><style>@import '{other}a.css'</style>"
+        shows = f'class A:\n    def _repr_html_(self): return "{markup}"\nA()'
+        run(reader, 0, shows)
+        run(reader, 1, "print(1)")
+        assert elsewhere.asked == []
+    assert {*refused} == {
+        "connect-src", "img-src", "script-src-elem", "frame-src", "media-src", "style-src-elem"
+    }  # fmt: skip
+    assert all(path.startswith(("/chapter.html", "/live/", "/engine/", "/favicon.ico"))
+               for path in reader.server.asked)  # fmt: skip

@@ -108,6 +108,19 @@ def test_nothing_is_loaded_from_elsewhere():
         assert "url(http" not in path.read_text("utf-8"), path
 
 
+def test_every_page_says_what_it_may_load():
+    for path in PAGES:
+        found = [known for tag, known in elements(path).found if tag in ("meta", "script", "link")]
+        places = [n for n, known in enumerate(found) if "Content-Security" in str(known)]
+        assert len(places) == 1, path
+        before = found[: places[0]]
+        assert not [known for known in before if "src" in known or "href" in known], path
+        runs = any("notebook.js" in known.get("src", "") for known in found)
+        allowed = found[places[0]]["content"]
+        assert allowed.startswith("default-src 'none'")
+        assert ("worker-src blob:" in allowed) == (runs or is_trace(path)), path
+
+
 def test_every_picture_is_described():
     count = 0
     for path in PAGES:

@@ -12,6 +12,9 @@ from typing import Any
 from docutils import nodes
 from latex2mathml.converter import convert
 
+from npbert.live.engine import ADDRESS
+from npbert.live.folder import notebook_policy
+
 ROOT = Path(__file__).parents[2]
 READING = ["bert", "convbert", "mobilebert", "squeezebert", "ops", "activations", "kernels"]
 
@@ -21,6 +24,8 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-process-docstring", as_it_stands)
     app.connect("doctree-resolved", link_names)
     app.connect("html-page-context", link_calls)
+    app.connect("html-page-context", limit)
+    app.add_config_value("engine", ADDRESS, "html")  # where the browser's Python is
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -120,6 +125,14 @@ def link_calls(app: Any, docname: str, template: str, context: dict[str, Any], t
         return match[0].replace(match[2], link)
 
     context["body"] = CALL.sub(linked, context["body"])
+
+
+def limit(app: Any, docname: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Tell the browser what a page may load: files of the site, and the engine for cells."""
+    has_cells = "live/notebook.js" in context.get("body", "")
+    policy = notebook_policy(app.config.engine if has_cells else None)
+    tag = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    context["metatags"] = tag + (context.get("metatags") or "")
 
 
 def link_names(app: Any, doctree: nodes.document, docname: str) -> None:

@@ -114,6 +114,7 @@ function show(cell, outputs) {
 function outputElement({ kind, data }) {
   if (kind === "png") return make("img", { src: `data:image/png;base64,${data}`, alt: "What the cell draws" });
   if (kind === "html" || kind === "svg") return safe(data);
+  if (kind === "absent") return make("p", { class: "live-absent" }, data);
   return make("pre", { class: kind === "error" ? "live-error" : "output" }, data);
 }
 
