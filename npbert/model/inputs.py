@@ -77,13 +77,17 @@ def check_inputs(
     bias = check_mask(attention_mask, B, T, config.heads, dtype)
     if token_type_ids is None:
         token_type_ids = np.zeros((B, T), np.int64)
-    types = config.type_vocab_size
-    token_type_ids = whole_numbers("token_type_ids", token_type_ids, types, "type_vocab_size")
-    check_shape("token_type_ids", token_type_ids, [(B, T)])
+    else:
+        types = config.type_vocab_size
+        token_type_ids = whole_numbers("token_type_ids", token_type_ids, types, "type_vocab_size")
+        check_shape("token_type_ids", token_type_ids, [(B, T)])
     if position_ids is None:
         position_ids = np.arange(T)[None]
-    position_ids = whole_numbers("position_ids", position_ids, positions, "max_position_embeddings")
-    check_shape("position_ids", position_ids, [(B, T), (1, T)])
+    else:
+        position_ids = whole_numbers(
+            "position_ids", position_ids, positions, "max_position_embeddings"
+        )
+        check_shape("position_ids", position_ids, [(B, T), (1, T)])
     return Inputs(input_ids, inputs_embeds, token_type_ids, position_ids, bias)
 
 
