@@ -228,9 +228,10 @@ def checked(arguments: Mapping[str, Any], model: PreTrainedModel) -> dict[str, n
             array = whole_numbers(argument, arguments[argument], limit, "values")
             arrays[argument] = np.array(array, np.int64)
     shape = arrays["input_ids"].shape
+    of_one_row = (*(1,) * (len(shape) - 1), *shape[-1:])  # positions for all rows alike
     for argument, array in arrays.items():
-        check_shape(argument, array, [shape, (*(1,) * (len(shape) - 1), *shape[-1:])]
-                    if argument == "position_ids" else [shape])  # fmt: skip
+        allowed = [shape, of_one_row] if argument == "position_ids" else [shape]
+        check_shape(argument, array, allowed)
     if isinstance(model, MultipleChoice):
         _, flat = flatten_choices(**{name: (array, 3) for name, array in arrays.items()})
     else:

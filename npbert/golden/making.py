@@ -48,6 +48,7 @@ from npbert.golden.passes import (
     Pass,
     check_equal,
     from_reference,
+    rebuilt,
     run_npbert,
     run_numba,
     with_rounded_parameters,
@@ -59,11 +60,10 @@ from npbert.model import params
 from npbert.model.base import PreTrainedModel
 from npbert.tokenizer.bert_tokenizer import BertTokenizer
 from npbert.tracing.annotations import annotate, legend
+from npbert.tracing.quantities import INPUTS as GIVEN
 from npbert.tracing.recording import Quantity, Trace
 
 DOCUMENTATION = "weights/golden/README.md"
-GIVEN = "inputs."  # how the names of quantities begin that are given, not computed
-
 MOVED = 3  # runs in each dtype with every quantity moved a little
 
 METHOD = (
@@ -188,14 +188,6 @@ def settled(model: PreTrainedModel) -> PreTrainedModel:
     if any(tensors[n] is not tensors[source] for n, source in model.tied(config).items()):
         config = dataclasses.replace(config, tie_word_embeddings=False)
     return rebuilt(model, config, np.float32)
-
-
-def rebuilt(model: PreTrainedModel, config: Any, dtype: Any) -> PreTrainedModel:
-    other = type(model)(config, dtype=dtype, **model.options)
-    mine = model.state_dict()
-    for name, array in other.state_dict().items():
-        array[...] = mine[name]
-    return other
 
 
 # ---- running -------------------------------------------------------------------------------

@@ -94,12 +94,20 @@ def returned_arrays(output: Any) -> Iterator[tuple[str, np.ndarray]]:
             yield name, value
 
 
+def rebuilt(model: PreTrainedModel, config: Any, dtype: Any) -> PreTrainedModel:
+    """Return a model with the parameters of another, in its own arrays of a dtype."""
+    other = type(model)(config, dtype=dtype, **model.options)
+    parameters = model.state_dict()
+    for name, array in other.state_dict().items():
+        array[...] = parameters[name]
+    return other
+
+
 def with_rounded_parameters(model: PreTrainedModel, dtype: str) -> PreTrainedModel:
     """Return a float32 model whose parameters are those of another, rounded to a dtype."""
-    other = type(model)(model.config, dtype=np.float32, **model.options)
-    parameters = other.state_dict()
-    for name, array in model.state_dict().items():
-        parameters[name][...] = rounded(array, dtype)
+    other = rebuilt(model, model.config, np.float32)
+    for array in other.state_dict().values():
+        array[...] = rounded(array, dtype)
     return other
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,7 @@ def write_folder(
         raise ValueError(f"a live page takes a shipped checkpoint ({known}), {model} given")
     page = live_page(model, texts, head, truncation, address)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_package(folder / "npbert.zip")
-    for name, directory in shipped.items():
-        write_checkpoint(directory, folder / "weights" / name)
+    write_files(folder, shipped)
     with atomic_write(folder / "index.html") as file:
         file.write(page.encode("utf-8"))
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -75,15 +73,17 @@ def live_page(
 ) -> str:
     """Return a live page as HTML; `beside` is the path from it to npbert.zip and weights/."""
     setting = settings(address, beside)
-    read_script = (HERE / "{}.js").as_posix()
-    scripts = tuple(Path(read_script.format(name)).read_text("utf-8") for name in SCRIPTS)
-    worker = (HERE / "worker.js").read_text("utf-8")
-    elements = (HERE / "live.html").read_text("utf-8")
+    scripts = tuple(part(f"{name}.js") for name in SCRIPTS)
+    worker, elements = part("worker.js"), part("live.html")
     elements += f'<script type="application/json" id="settings">{as_json(setting)}</script>\n'
     elements += f'<script type="application/json" id="worker">{as_json(worker)}</script>\n'
     data = collect(read(model, texts, head, truncation))
-    style = (HERE / "live.css").read_text("utf-8")
-    return render(data, More(policy(setting["engine"]), elements, (style,), scripts))
+    return render(data, More(policy(setting["engine"]), elements, (part("live.css"),), scripts))
+
+
+def part(name: str) -> str:
+    """Return a file that pages are made of."""
+    return (HERE / name).read_text("utf-8")
 
 
 def write_notebooks(
@@ -94,10 +94,7 @@ def write_notebooks(
     A page that has a script element with the address of notebook.js can run its cells. Live trace
     pages can use the same folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    write_package(folder / "npbert.zip")
-    for name, directory in shipped_checkpoints().items():
-        write_checkpoint(directory, folder / "weights" / name)
+    write_files(folder, shipped_checkpoints())
     with zipfile.ZipFile(folder / "modules.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in more:
             archive.write(path, path.name)
@@ -105,10 +102,9 @@ def write_notebooks(
         "more": ["modules.zip"],
         "defaults": {task.name: task.default for task in TASKS},
     }
-    parts = [(HERE / f"{name}.js").read_text("utf-8") for name in ("engine", "notebook")]
-    worker = (HERE / "worker.js").read_text("utf-8")
+    worker, scripts = part("worker.js"), (part("engine.js"), part("notebook.js"))
     head = f"const settings = {as_json(setting)};\nconst workerSource = {as_json(worker)};"
-    text = "\n".join(["(function () {", '"use strict";', head, *parts, "})();", ""])
+    text = "\n".join(["(function () {", '"use strict";', head, *scripts, "})();", ""])
     (folder / "notebook.js").write_text(text, "utf-8")
 
 
@@ -160,6 +156,14 @@ SCRIPT_SOURCES = "'unsafe-inline' 'unsafe-eval' blob:"
 def files_of(directory: Path) -> list[str]:
     """Return the files of a checkpoint that a page fetches."""
     return [name for name in (*NEEDED, *OPTIONAL) if (directory / name).is_file()]
+
+
+def write_files(folder: Path, checkpoints: Mapping[str, Path]) -> None:
+    """Write what every page fetches besides the engine: npbert and the checkpoints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_package(folder / "npbert.zip")
+    for name, directory in checkpoints.items():
+        write_checkpoint(directory, folder / "weights" / name)
 
 
 def write_checkpoint(directory: Path, target: Path) -> None:
