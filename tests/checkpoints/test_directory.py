@@ -1,4 +1,4 @@
-"""npbert/checkpoint.py: JSON files, the choice of a weight file, legacy names."""
+"""npbert/checkpoints/directory.py: JSON files, the choice of a weight file, legacy names."""
 
 import json
 import os

@@ -1,5 +1,6 @@
-"""npbert/numpy_weights.py: archives of np.savez, damaged ones, nothing unpickled."""
+"""npbert/checkpoints/numpy_weights.py: archives of np.savez, damaged ones, nothing unpickled."""
 
+import functools
 import io
 import os
 import zipfile
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refusals import refusal_of
 
 from npbert.checkpoints import numpy_weights
 
@@ -26,13 +28,7 @@ def path(tmp_path):
     return tmp_path / "weights.npz"
 
 
-def refusal(path):
-    with pytest.raises(ValueError) as error:
-        numpy_weights.read(path)
-    message = str(error.value)
-    assert type(error.value) is ValueError and "\n" not in message
-    assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
+refusal = functools.partial(refusal_of, numpy_weights.read)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

@@ -1,4 +1,4 @@
-"""npbert/checkpoint.py: weights in several files, and their index."""
+"""npbert/checkpoints/directory.py: weights in several files, and their index."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""npbert/tensorflow_weights.py: the files of TF classes, and what those classes answered.
+"""npbert/checkpoints/tensorflow_weights.py: files of TF classes, what these answered.
 
 The files and the answers come from tests/scripts/make_tensorflow_fixtures.py.
 """

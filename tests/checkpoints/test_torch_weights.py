@@ -1,6 +1,7 @@
-"""npbert/torch_weights.py and torch_pickle.py: both formats, hostile pickles, damaged files."""
+"""npbert/checkpoints/torch_weights.py, torch_pickle.py: both formats, hostile pickles, damage."""
 
 import copyreg
+import functools
 import os
 import pickle
 import pickletools
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refusals import refusal_of
 from torch_files import (
     Call,
     Name,
@@ -55,14 +57,7 @@ def in_older(path, value, content=SIX):
 both_formats = pytest.mark.parametrize("write", [in_zip, in_older])
 
 
-def refusal(path):
-    """Return what is wrong with a file: one line, the path first."""
-    with pytest.raises(ValueError) as error:
-        torch_weights.read(path)
-    message = str(error.value)
-    assert type(error.value) is ValueError and "\n" not in message
-    assert message.startswith(f"{path}: ")
-    return message.removeprefix(f"{path}: ")
+refusal = functools.partial(refusal_of, torch_weights.read)
 
 
 # ---- files that torch wrote ------------------------------------------------------------------

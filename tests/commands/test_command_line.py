@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
+from commanding import run_command
 
 from npbert import fill_mask
-from npbert.__main__ import main
 from npbert.checkpoints import safetensors
 from npbert.corpus.json_results import shortest
 
@@ -22,12 +22,7 @@ def run(checkpoint, capsys, monkeypatch):
     monkeypatch.setenv("NPBERT_BACKEND", "numpy")
 
     def run(*arguments, model=checkpoint):
-        try:
-            status = main(["fill-mask", *arguments, "--model", str(model)])
-        except SystemExit as leaving:  # argparse's own errors
-            status = leaving.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+        return run_command(capsys, "fill-mask", *arguments, "--model", model)
 
     return run
 

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
+from commanding import run_command
 from task_checkpoints import make_checkpoint
 
-from npbert.__main__ import main
 from npbert.commands import writing
 
 pytestmark = pytest.mark.thorough
@@ -37,11 +37,7 @@ def run(directory, tmp_path, capfd, monkeypatch):
 
     def run(*options, content=CONTENT):
         (tmp_path / "lines.txt").write_text(content)
-        try:
-            status = main(["embed", "--input", "lines.txt", "--model", str(directory), *options])
-        except SystemExit as leaving:
-            status = leaving.code
-        return status, *capfd.readouterr()
+        return run_command(capfd, "embed", "--input", "lines.txt", "--model", directory, *options)
 
     return run
 

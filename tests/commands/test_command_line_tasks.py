@@ -6,6 +6,7 @@ import shlex
 
 import numpy as np
 import pytest
+from commanding import run_command
 from task_checkpoints import ENTITIES, labelled, make_checkpoint
 
 import npbert
@@ -41,12 +42,7 @@ def run(directories, capsys, monkeypatch):
     monkeypatch.setenv("NPBERT_BACKEND", "numpy")
 
     def run(command, *arguments):
-        try:
-            status = main([command, *arguments, "--model", str(directories[command])])
-        except SystemExit as leaving:  # argparse's own errors
-            status = leaving.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+        return run_command(capsys, command, *arguments, "--model", directories[command])
 
     return run
 

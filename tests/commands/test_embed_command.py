@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from commanding import run_command
 from sentence_folders import make_folder
 
 import npbert
-from npbert.__main__ import main
 
 TEXTS = ["the cat sat on the mat.", "a dog"]
 LONG = "the cat sat on the mat " * 9  # more than the model's 40 positions
@@ -23,12 +23,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def embed(capsys, folder, *arguments):
-    try:
-        status = main(["embed", "--model", str(folder), *arguments])
-    except SystemExit as leaving:  # argparse's own errors
-        status = leaving.code
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+    return run_command(capsys, "embed", "--model", folder, *arguments)
 
 
 def test_the_folder_is_followed(folder, capsys):

@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from commanding import run_command
 from sentence_folders import make_folder
 from task_checkpoints import make_checkpoint
 
 import npbert
-from npbert.__main__ import main
 
 TEXT = "the cat [MASK] on the mat."
 
@@ -25,12 +25,7 @@ def published(hub, tmp_path, monkeypatch):
 
 
 def run(capsys, *arguments):
-    try:
-        status = main([*arguments])
-    except SystemExit as leaving:  # argparse's own errors
-        status = leaving.code
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+    return run_command(capsys, *arguments)
 
 
 def test_a_checkpoint_without_a_trained_head_says_so(published, capsys):

@@ -1,14 +1,14 @@
-"""npbert/inspection.py: what a checkpoint holds, and what it lacks for a head."""
+"""npbert/commands/inspection.py: what a checkpoint holds, and what it lacks for a head."""
 
 import json
 import re
 
 import numpy as np
 import pytest
+from commanding import run_command
 from torch_files import storage, tensor, write_zip
 
 from npbert import ConvBertForMaskedLM, ConvBertModel
-from npbert.__main__ import main
 from npbert.checkpoints import safetensors
 from npbert.commands.inspection import inspect, render, stored_tensors
 
@@ -29,12 +29,7 @@ def change(checkpoint, *without, **changed):
 
 
 def run(capsys, *arguments):
-    try:
-        status = main(["inspect", *map(str, arguments)])
-    except SystemExit as leaving:
-        status = leaving.code
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+    return run_command(capsys, "inspect", *arguments)
 
 
 def test_a_checkpoint_that_is_whole(checkpoint):

@@ -1,6 +1,7 @@
 """A file of answers at the command line: verdicts, time limit, exit status, one-line errors."""
 
 import pytest
+from commanding import run_command
 
 from npbert.__main__ import main
 from npbert.exercises import CHAPTERS, EXERCISES
@@ -17,12 +18,8 @@ def run(tmp_path, capfd):
     def run(text, *options):
         path = tmp_path / "answers.py"
         path.write_text(text, encoding="utf-8")
-        try:
-            status = main(["exercises", "check", str(path), *options])
-        except SystemExit as leaving:
-            status = leaving.code
-        captured = capfd.readouterr()
-        return status, captured.out, captured.err.replace(str(path), "FILE")
+        status, out, err = run_command(capfd, "exercises", "check", path, *options)
+        return status, out, err.replace(str(path), "FILE")
 
     return run
 

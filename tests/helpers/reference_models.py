@@ -51,6 +51,15 @@ FAMILY_SMALL = {
 
 TOLERANCES = {"float64": 1e-10, "float32": 2e-5}  # relative to the largest value of an array
 
+# Modules of the reference that npbert does not have, or not by themselves.
+NOWHERE = [
+    r".*dropout.*",
+    r".*\.matmul_qk",  # before it is divided by the root of the width
+    r".*\.pointwise",  # without its bias
+    r"transformer\.pooler.*",  # which no head uses but that of sequence classification
+    r"sequence_summary\..*",
+]
+
 # Fields of the reference that only a decoder fills.
 DECODER_FIELDS = ("cross_attentions", "cache")
 

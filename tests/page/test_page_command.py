@@ -8,8 +8,8 @@ import sys
 import threading
 
 import pytest
+from commanding import run_command
 
-from npbert.__main__ import main
 from npbert.tracing.page import make_page
 
 TEXT = "the [MASK] sat on the mat."
@@ -20,12 +20,7 @@ def run(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        try:
-            status = main(["trace", *map(str, arguments)])
-        except SystemExit as leaving:
-            status = leaving.code
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
+        return run_command(capsys, "trace", *arguments)
 
     return run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference_models import ALL_HEADS, random_model, reference, torch
+from reference_models import ALL_HEADS, NOWHERE, random_model, reference, torch
 
 import npbert
 from npbert.__main__ import main
@@ -136,16 +136,6 @@ def test_torch_in_narrow_precision_is_within_its_tolerances(family):
                 assert found.is_within(tolerance), (case.name, dtype, name)
                 judged += 1
     assert judged > 100
-
-
-# Modules of the reference that npbert does not have, or not by themselves.
-NOWHERE = [
-    r".*dropout.*",
-    r".*\.matmul_qk",  # before it is divided by the root of the width
-    r".*\.pointwise",  # without its bias
-    r"transformer\.pooler.*",  # which no head uses but that of sequence classification
-    r"sequence_summary\..*",
-]
 
 
 @pytest.mark.parametrize(("family", "head"), ALL_HEADS)

@@ -1,4 +1,4 @@
-"""npbert/torch_weights.py, shards and conversion against torch and transformers."""
+"""npbert/checkpoints/torch_weights.py, shards and conversion against torch and transformers."""
 
 import json
 from collections import OrderedDict

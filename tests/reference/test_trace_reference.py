@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from reference_models import (
     ALL_HEADS,
+    NOWHERE,
     for_head,
     mask_with_zeros,
     outputs_of_modules,
@@ -18,15 +19,6 @@ import npbert
 from npbert.golden.reference import counterpart, in_our_layout
 
 pytestmark = pytest.mark.reference
-
-# What npbert does not compute, or not by itself.
-NOWHERE = [
-    r".*dropout.*",
-    r".*\.matmul_qk",  # before it is divided by the root of the width
-    r".*\.pointwise",  # without its bias
-    r"transformer\.pooler.*",  # which no head uses but that of sequence classification
-    r"sequence_summary\..*",
-]
 
 
 @pytest.mark.parametrize(("family", "head"), ALL_HEADS)

@@ -5,11 +5,11 @@ import shlex
 import unicodedata
 
 import pytest
+from commanding import run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizer_data import ANY, AWKWARD, LINES, TINY
 
-from npbert.__main__ import main
 from npbert.terminal import cells, padded, shown, table, underlined, width_of, wrap
 from npbert.tokenizer import explanation as explaining
 from npbert.tokenizer import stages
@@ -191,12 +191,7 @@ def test_tables_are_aligned():
 
 
 def run(capsys, *arguments):
-    try:
-        status = main(["tokenize", *arguments])
-    except SystemExit as leaving:
-        status = leaving.code
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+    return run_command(capsys, "tokenize", *arguments)
 
 
 def test_the_command_prints_the_explanation(capsys, monkeypatch):
