@@ -1,4 +1,4 @@
-"""npbert/commands/conversion.py: every format becomes safetensors; nothing is lost or overwritten."""
+"""npbert/commands/conversion.py: every format as safetensors, nothing lost or overwritten."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""npbert/checkpoints/safetensors.py against the reference library: the same bytes, the same refusals."""
+"""npbert/checkpoints/safetensors.py against the reference: the same bytes, the same refusals."""
 
 import numpy as np
 import pytest
