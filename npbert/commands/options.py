@@ -45,7 +45,7 @@ def add_common(command: Parser, line: str, results: str, pair: str = "") -> None
     line: what a line of --input holds. results: the columns of an --output that is a table. pair:
     the name of the column of a second text.
     """
-    add_model(command, "--model", "DIR")
+    add_model(command, "--model", "MODEL")
     add_json(command)
     corpus = command.add_argument_group(
         "a corpus",
@@ -306,7 +306,7 @@ def add_tokenize(commands: Any) -> None:
     )
     command.add_argument("text", metavar="TEXT", help="a text; [MASK] and its like may be in it")
     command.add_argument("pair", metavar="PAIR", nargs="?", help="a second text")
-    add_model(command, "--model", "DIR")
+    add_model(command, "--model", "MODEL")
     add_json(command)
 
 
@@ -396,6 +396,6 @@ def add_inspect(commands: Any) -> None:
         "is missing or unexpected for a model class.",
         "  npbert inspect convbert-tiny --head ForMaskedLM",
     )
-    add_model(command, "model", "DIR")
+    add_model(command, "model", "MODEL")
     add_head(command)
     add_json(command)

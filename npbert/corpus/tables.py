@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -26,7 +27,12 @@ SOME = 5000  # rows that are in memory at once, and in a row group of a Parquet 
 
 
 def write_part(job: Job, source: Source, kinds: dict[str, Kind], path: str) -> None:
-    """Answer the rows of an input, a few, and write a Parquet file of them."""
+    """Answer the rows of an input, a few, and write a Parquet file of them where there is none.
+
+    Dask does again what a worker that died had finished, too.
+    """
+    if os.path.exists(path):
+        return
     lines = (
         line for batch in source.rows(whole=False) for line in answered(job, [*filter(None, batch)])
     )

@@ -78,13 +78,13 @@ def test_with_a_worker_killed_on_the_way_it_equals_one_process(
     client, whole, directories, tmp_path
 ):
     pids = [*client.run(os.getpid).values()]
-    killed = []
+    done = {}
 
     def kill():
-        while not files_of(tmp_path / "out"):
+        while len(files_of(tmp_path / "out")) < 4:
             time.sleep(0.005)
+        done.update(files_of(tmp_path / "out"))
         os.kill(pids[0], signal.SIGKILL)
-        killed.append(len(files_of(tmp_path / "out")))
 
     killing = threading.Thread(target=kill, daemon=True)
     killing.start()
@@ -98,7 +98,8 @@ def test_with_a_worker_killed_on_the_way_it_equals_one_process(
         partition_rows=17,
     )
     killing.join(30)
-    assert killed and killed[0] < 24  # on the way
+    assert 4 <= len(done) < 24  # on the way
+    assert done.items() <= files_of(tmp_path / "out").items()  # and nothing of it is done again
     errors = sum(n % 97 == 7 for n in range(COUNT))
     assert report == (24, COUNT, errors)
     assert pids[0] not in client.run(os.getpid).values()
