@@ -159,3 +159,25 @@ def test_no_request_leaves_the_configured_hosts(reader, tmp_path):
     }  # fmt: skip
     assert all(path.startswith(("/chapter.html", "/live/", "/engine/", "/favicon.ico"))
                for path in reader.server.asked)  # fmt: skip
+
+
+def test_cells_that_are_asked_for_while_others_run_come_next(reader):
+    start(reader)
+    boxes = reader.all(".live-cell")[:3]
+    for box, source in zip(boxes, ("import time; time.sleep(2); x = 1", "x += 1", "print(x)")):
+        reader.run("arguments[0].value = arguments[1]", box, source)
+        reader.run("arguments[0].dispatchEvent(new Event('input'))", box)
+    press = (
+        "arguments[0].dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', shiftKey: true}))"
+    )
+    for box in boxes:
+        reader.run(press, box)
+    said = "return document.querySelectorAll('.cell')[2].textContent.includes(arguments[0])"
+    reader.wait(said, "2")
+    reader.run("arguments[0].value = 'import time; time.sleep(2); x = 7'", boxes[0])
+    reader.run(press, boxes[0])
+    reader.run("arguments[0].value = 'x = 10'", boxes[0])  # while it runs
+    reader.run("arguments[0].dispatchEvent(new Event('input'))", boxes[0])
+    reader.run("arguments[0].value = 'print(x * 3)'", boxes[2])
+    reader.run(press, boxes[2])
+    reader.wait(said, "30")

@@ -71,13 +71,17 @@ async function run(cell) {
 }
 
 let isRunning = false;
+const wanted = []; // the cells that were asked for while others run
 
 // Run every cell up to this one that has not run as it stands.
 async function runTo(last) {
+  wanted.push(last);
   if (isRunning) return;
   isRunning = true;
-  for (const cell of cells.slice(0, last + 1)) {
-    if (!cell.hasRun && !(await runOne(cell))) break;
+  while (wanted.length) {
+    for (const cell of cells.slice(0, wanted.shift() + 1)) {
+      if (!cell.hasRun && !(await runOne(cell))) break;
+    }
   }
   isRunning = false;
 }
@@ -95,10 +99,11 @@ async function runOne(cell) {
     found = { outputs: [{ kind: "error", data: error.message }] };
   }
   const outputs = found.error ? [{ kind: "error", data: found.error.message }] : found.outputs;
-  cell.hasRun = !outputs.some((each) => each.kind === "error");
+  const isGood = !outputs.some((each) => each.kind === "error");
+  cell.hasRun = isGood && cell.box.value === source; // it may have been changed meanwhile
   show(cell, outputs);
   state.textContent = "";
-  return cell.hasRun;
+  return isGood;
 }
 
 function show(cell, outputs) {
