@@ -9,6 +9,7 @@ import numpy as np
 
 from npbert.golden.mistakes.conditions import family_of, fills_masks, has_layers
 from npbert.golden.mistakes.heads import decoder_bias_times
+from npbert.golden.mistakes.layers import in_embeddings
 from npbert.golden.mistakes.planting import Edit, Mistake
 
 Tensors = dict[str, np.ndarray]
@@ -26,6 +27,11 @@ def norms_as_new(tensors: Tensors) -> Tensors:
     return {name: changed(name, array) for name, array in tensors.items()}
 
 
+def positions_and_types_doubled(added: str) -> str:
+    words, plus, rest = added.partition(" + ")
+    return f"{words}{plus}2 * ({rest})"
+
+
 AROUND: tuple[Mistake, ...] = (
     Mistake(
         "types_all_zero",
@@ -36,24 +42,7 @@ AROUND: tuple[Mistake, ...] = (
     Mistake(
         "positions_and_types_twice",
         "the embeddings of positions and token types added twice",
-        (
-            Edit("bert.embeddings", "words + types + positions", "words + 2 * (types + positions)"),
-            Edit(
-                "convbert.embeddings",
-                "words + positions + types",
-                "words + 2 * (positions + types)",
-            ),
-            Edit(
-                "mobilebert.embeddings",
-                "full + positions + types",
-                "full + 2 * (positions + types)",
-            ),
-            Edit(
-                "squeezebert.embeddings",
-                "words + positions + types",
-                "words + 2 * (positions + types)",
-            ),
-        ),
+        in_embeddings(positions_and_types_doubled),
     ),
     Mistake(
         "norms_not_loaded",

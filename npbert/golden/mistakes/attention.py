@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from npbert.golden.mistakes.conditions import family_of, has_layers, has_several_heads
+from npbert.golden.mistakes.conditions import has_convolutions, has_layers, has_several_heads
 from npbert.golden.mistakes.planting import Edit, Mistake, exchanged
 
 ATTEND = "ops.attend"
@@ -60,9 +60,7 @@ ATTENTION: tuple[Mistake, ...] = (
         "attention scores divided by the root of a head width that was not halved",
         (Edit(ATTEND, "query.shape[-1])", "2 * query.shape[-1])"),),
         # with two heads, that is the width of all heads together
-        when=lambda model: (
-            family_of(model) == "convbert" and has_layers(model) and model.config.heads != 2
-        ),
+        when=lambda model: has_convolutions(model) and model.config.heads != 2,
     ),
     Mistake(
         "heads_interleaved",
@@ -113,25 +111,25 @@ CONVOLUTIONS: tuple[Mistake, ...] = (
         "filters_reversed",
         "the filters of the dynamic convolution from right to left",
         (Edit("kernels.dynamic_convolution", "windows, filters)", "windows, filters[..., ::-1])"),),
-        when=lambda model: has_layers(model) and family_of(model) == "convbert",
+        when=has_convolutions,
     ),
     Mistake(
         "taps_reversed",
         "the filters of the span summary from right to left",
         (Edit("kernels.depthwise_convolution", "weight[:, 0].T", "weight[:, 0, ::-1].T"),),
-        when=lambda model: has_layers(model) and family_of(model) == "convbert",
+        when=has_convolutions,
     ),
     Mistake(
         "dynamic_convolution_causal",
         "a dynamic convolution that looks only backwards",
         (Edit("kernels.dynamic_convolution", *CAUSAL),),
-        when=lambda model: has_layers(model) and family_of(model) == "convbert",
+        when=has_convolutions,
     ),
     Mistake(
         "span_summary_causal",
         "a span summary that looks only backwards",
         (Edit("kernels.depthwise_convolution", *CAUSAL),),
-        when=lambda model: has_layers(model) and family_of(model) == "convbert",
+        when=has_convolutions,
     ),
     Mistake(
         "windows_channel_minor",
@@ -143,7 +141,7 @@ CONVOLUTIONS: tuple[Mistake, ...] = (
                 "windows = spans.swapaxes(2, 3).reshape(B, T, H, -1, K)",
             ),
         ),
-        when=lambda model: has_layers(model) and family_of(model) == "convbert",
+        when=has_convolutions,
     ),
     Mistake(
         "convolution_first",

@@ -18,6 +18,11 @@ def has_layers(model: Any) -> bool:
     return model.config.num_hidden_layers > 0
 
 
+def has_convolutions(model: Any) -> bool:
+    """Tell whether there are convolutions beside attention: ConvBERT's."""
+    return family_of(model) == "convbert" and has_layers(model)
+
+
 def fills_masks(model: Any) -> bool:
     return isinstance(model, (heads.MaskedLM, heads.PreTraining))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from npbert.golden.mistakes.conditions import (
@@ -20,6 +22,20 @@ from npbert.golden.mistakes.planting import Edit, Mistake
 
 ACTIVATION = "activation = ACTIVATIONS[config.hidden_act]"
 
+EMBEDDED = {  # what each family adds up
+    "bert": "words + types + positions",
+    "convbert": "words + positions + types",
+    "mobilebert": "full + positions + types",
+    "squeezebert": "words + positions + types",
+}
+
+
+def in_embeddings(change: Callable[[str], str]) -> tuple[Edit, ...]:
+    """Return the edits with which the embeddings of every family add up something else."""
+    return tuple(
+        Edit(f"{family}.embeddings", added, change(added)) for family, added in EMBEDDED.items()
+    )
+
 
 def transpose_square(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array.T if is_square(name, array) else array for name, array in tensors.items()}
@@ -29,22 +45,12 @@ EMBEDDINGS: tuple[Mistake, ...] = (
     Mistake(
         "no_type_embeddings",
         "the embeddings without those of the token types",
-        (
-            Edit("bert.embeddings", "words + types + positions", "words + positions"),
-            Edit("convbert.embeddings", "words + positions + types", "words + positions"),
-            Edit("mobilebert.embeddings", "full + positions + types", "full + positions"),
-            Edit("squeezebert.embeddings", "words + positions + types", "words + positions"),
-        ),
+        in_embeddings(lambda added: added.replace(" + types", "")),
     ),
     Mistake(
         "no_position_embeddings",
         "the embeddings without those of the positions",
-        (
-            Edit("bert.embeddings", "words + types + positions", "words + types"),
-            Edit("convbert.embeddings", "words + positions + types", "words + types"),
-            Edit("mobilebert.embeddings", "full + positions + types", "full + types"),
-            Edit("squeezebert.embeddings", "words + positions + types", "words + types"),
-        ),
+        in_embeddings(lambda added: added.replace(" + positions", "")),
     ),
     Mistake(
         "positions_from_one",
