@@ -39,7 +39,7 @@ def shown(name: str) -> str:
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let the message of every ValueError in the block begin with a file's path."""
+    """Let the message of every ValueError in the block begin with a path, or another place."""
     try:
         yield
     except ValueError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from npbert.auto import class_for, family_of, family_ties
 from npbert.checkpoints import safetensors, torch_weights
 from npbert.checkpoints.directory import READERS, modern_names, read_json, read_shards, weights_file
-from npbert.checkpoints.files import naming
+from npbert.checkpoints.files import naming, shown
 from npbert.checkpoints.saving import reading
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import params
@@ -152,13 +152,12 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield f"{report['directory']}: {report['weights']}, {report['parameters']:,} parameters"
     yield "\nconfig"
     for key, value in report["config"].items():
-        yield f"  {_printable(key)}: {json.dumps(value)}"
+        yield f"  {shown(key)}: {json.dumps(value)}"
     yield "\nparameters by module"
     yield from _table(_module_rows(report["modules"]))
     yield f"\ntensors as stored ({len(report['tensors'])})"
     yield from _table(
-        (_printable(name), info["dtype"], str(info["shape"]))
-        for name, info in report["tensors"].items()
+        (shown(name), info["dtype"], str(info["shape"])) for name, info in report["tensors"].items()
     )
     if report["class"] is None:
         yield f"\nnot compared with a model: {report['reason']}"
@@ -172,7 +171,7 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
                 more = f"  {names[name]}"
             elif what == "misshapen":
                 more = f"  is {names[name]['stored']}, expected {names[name]['expected']}"
-            yield f"  {_printable(name)}{more}"
+            yield f"  {shown(name)}{more}"
 
 
 def _module_rows(modules: dict[str, int]) -> Iterator[tuple[str, ...]]:
@@ -183,7 +182,7 @@ def _module_rows(modules: dict[str, int]) -> Iterator[tuple[str, ...]]:
         return (stem if number.isdigit() else item[0], item[1])
 
     for (_, size), group in groupby(modules.items(), kind):
-        names = [_printable(name) for name, _ in group]
+        names = [shown(name) for name, _ in group]
         if len(names) == 1:
             yield names[0], f"{size:,}"
         else:
@@ -193,7 +192,3 @@ def _module_rows(modules: dict[str, int]) -> Iterator[tuple[str, ...]]:
 def _table(rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
     for line in aligned(rows):
         yield f"  {line}"
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else ascii(name)  # no file shall steer the terminal

@@ -207,10 +207,8 @@ def given_case(name: str, arguments: Mapping[str, Any], model: PreTrainedModel) 
     """Check one case and return it; raise ValueError that names it."""
     if not CASE_NAME.fullmatch(name):
         raise ValueError(f"case {short.repr(name)}: expected a name of letters, digits and _")
-    try:
+    with naming(f"case {name}"):
         return CaseInputs(name, "Inputs that were given.", checked(arguments, model))
-    except ValueError as error:
-        raise ValueError(f"case {name}: {error}") from None
 
 
 def checked(arguments: Mapping[str, Any], model: PreTrainedModel) -> dict[str, np.ndarray]:

@@ -75,12 +75,12 @@ def check_kit(
         for port in ports.values():
             inputs: Any = kit.inputs(port.case.name)
             own = trace(model, **inputs)
-            check_kit_itself(kit, port.case, own)
+            expected = kit.expected(port.case.name)
+            check_kit_itself(kit, port.case, own, expected)
             sources = sources or inputs_in(kit, {q.name: q.inputs for q in own})
             rows = {
-                tensor.name: judge_expected(kit, port, tensor, sources[tensor.name])
-                for tensor in kit.tensors
-                if port.case.name in tensor.cases
+                each.name: judge_expected(port, each, expected[each.name], sources[each.name])
+                for each in kit.tensors
             }
             usable = usable_arrays(port, rows)
             judge_locally(rows, follow(model, inputs, usable), port.case)
@@ -117,7 +117,6 @@ def required(kit: Kit, cases: Sequence[str], patterns: Sequence[str]) -> dict[st
             (case, tensor.name)
             for case in cases
             for tensor in kit.tensors
-            if case in tensor.cases
             for name in (tensor.name, *tensor.aliases)
             if fnmatchcase(name, pattern) or fnmatchcase(f"{case}/{name}", pattern)
         ]
@@ -132,12 +131,11 @@ def given_names(rows: Sequence[Row]) -> set[str]:
     return {row.name for row in rows if row.given}
 
 
-def check_kit_itself(kit: Kit, case: Case, own: Trace) -> None:
+def check_kit_itself(kit: Kit, case: Case, own: Trace, expected: Mapping[str, Any]) -> None:
     """Raise ValueError unless npbert's own float64 pass gives the values that a kit expects.
 
     Otherwise a port would be blamed for damage to the kit: to its config, say, or its weights.
     """
-    expected = kit.expected(case.name)
     for tensor in kit.tensors:
         part = tensor.cases[case.name]
         tolerance = part.tolerance["float32"]

@@ -169,10 +169,8 @@ class Kit:
         if family != chosen.config_class.model_type:
             expected = chosen.config_class.model_type
             raise ValueError(f"config.model_type is {short.repr(family)}, expected {expected!r}")
-        try:
+        with naming("config"):
             return chosen.config_class.from_dict(self.manifest.config)
-        except ValueError as error:
-            raise ValueError(f"config: {error}") from None
 
     # ---- files ----
 
