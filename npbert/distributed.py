@@ -11,7 +11,6 @@ import copy
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +19,8 @@ from npbert.checkpoints.shipped import HubOptions, checkpoint_directory, hub_opt
 from npbert.checkpoints.writing import atomic_write, output_directory
 from npbert.corpus.columns import check_names, result_kinds
 from npbert.corpus.formats import CSV, JSON_LINES, PARQUET, TEXT, format_of, import_pyarrow
-from npbert.corpus.jobs import FUNCTIONS, Entry, Job, fields_of, parts_of
-from npbert.corpus.lines import parse_columns, parse_text, spans
+from npbert.corpus.jobs import FUNCTIONS, Job, fields_of, parts_of
+from npbert.corpus.lines import spans
 from npbert.corpus.records import open_source
 from npbert.corpus.tables import Source, write_part
 
@@ -172,21 +171,7 @@ def _source(job: Job, path: str, text_column: str | None, pair_column: str | Non
     fields = fields_of(job.command, pair_column is not None)
     names = (text_column, pair_column)
     columns = {field: name or field for field, name in zip(fields, names)}
-    return open_source(path, Parse(fields), columns)
-
-
-@dataclass(frozen=True)
-class Parse:
-    """What makes an entry of a line of text, as a command does; it can be pickled."""
-
-    fields: tuple[str, ...]
-
-    def __call__(self, line: str) -> Entry:
-        if self.fields == ("text",):
-            return parse_text(line)
-        if self.fields[-1] == "choices":
-            return parse_columns(self.fields[0], rest="choices")(line)
-        return parse_columns(*self.fields, optional=("text_pair",))(line)
+    return open_source(path, columns)
 
 
 def _about(job: Job, source: Source, partition_rows: int) -> dict[str, Any]:

@@ -34,18 +34,16 @@ UNFINISHED = ".unfinished"  # the end of the name of the lines that a table is m
 
 def answer_rows(
     arguments: argparse.Namespace,
-    parse: Callable[[str], Entry],
     job: Job,
     look_at: Callable[[Entry], None],
 ) -> int:
     """Answer every row of a file ("-": standard input), and return the exit status.
 
-    arguments: input, output, text_column, pair_column, resume, force, strict, workers. parse: makes
-    an entry of a line of text. look_at: sees every entry before it is answered. Where a row cannot
-    be answered its error stands in the place of its result; with `strict` it is the end, and what
-    came before is written.
+    arguments: input, output, text_column, pair_column, resume, force, strict, workers.
+    look_at: sees every entry before it is answered. Where a row cannot be answered its error stands
+    in the place of its result; with `strict` it is the end, and what came before is written.
     """
-    source, target = _source(arguments, parse, job), arguments.output
+    source, target = _source(arguments, job), arguments.output
     is_there = target is not None and source.path != "-" and os.path.exists(target)
     if is_there and os.path.samefile(source.path, target):
         raise ValueError(f"{target} is both --input and --output")
@@ -76,12 +74,12 @@ def answer_rows(
 # ---- what is wrong before any row is read --------------------------------------------------
 
 
-def _source(arguments: argparse.Namespace, parse: Callable[[str], Entry], job: Job) -> Source:
+def _source(arguments: argparse.Namespace, job: Job) -> Source:
     said = arguments.text_column, getattr(arguments, "pair_column", None)
     is_pair = getattr(arguments, "pairs", False) or said[1] is not None
     fields = fields_of(job.command, is_pair)
     columns = {field: name or field for field, name in zip(fields, said)}
-    source = open_source(arguments.input, parse, columns)
+    source = open_source(arguments.input, columns)
     if isinstance(source, TextLines) and any(said):
         option = "--text-column" if said[0] else "--pair-column"
         raise ValueError(f"{option} needs an --input with columns: .jsonl, .csv or .parquet")

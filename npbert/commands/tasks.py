@@ -16,7 +16,7 @@ from npbert.commands.choosing import choose_backend
 from npbert.commands.places import find_model
 from npbert.commands.writing import note
 from npbert.corpus import lines
-from npbert.corpus.jobs import GAP, OPTIONAL, Entry, Job
+from npbert.corpus.jobs import GAP, Entry, Job
 from npbert.corpus.json_results import shortest
 
 Show = Callable[[Any, Entry], Iterator[str]]
@@ -26,7 +26,6 @@ def run(
     arguments: argparse.Namespace,
     options: dict[str, Any],
     given: list[Entry],
-    parse: Callable[[str], Entry],
     show: Show = lambda result, entry: iter(()),
     heading: Callable[[Entry], str] = lambda entry: entry["text"],
     show_all: Callable[[list[Any]], Iterable[str]] | None = None,
@@ -34,9 +33,8 @@ def run(
 ) -> int:
     """Answer what was given, or every row of --input, print the results, return the status.
 
-    options: of the task, as a job has them. parse: makes an entry of a line. show: makes lines of
-    one result. show_all: makes them of all results, instead. look_at: sees every entry before it
-    is answered.
+    options: of the task, as a job has them. show: makes lines of one result. show_all: makes
+    them of all results, instead. look_at: sees every entry before it is answered.
     """
     from npbert.compiled.backend import using
 
@@ -50,7 +48,7 @@ def run(
         if arguments.input is not None:
             from npbert.commands.answering import answer_rows
 
-            return answer_rows(arguments, parse, job, look_at)
+            return answer_rows(arguments, job, look_at)
         for entry in given:
             look_at(entry)
         results = job.answer(given, progress=None)
@@ -105,7 +103,7 @@ def fill_mask(arguments: argparse.Namespace) -> int:
     prepare(arguments, "TEXT", arguments.text)
     targets = arguments.targets.split(",") if arguments.targets is not None else None
     options = {"top_k": arguments.top_k, "targets": targets, "truncation": arguments.truncation}
-    return run(arguments, options, texts_given(arguments), lines.parse_text, tables.candidates)
+    return run(arguments, options, texts_given(arguments), tables.candidates)
 
 
 def classify(arguments: argparse.Namespace) -> int:
@@ -121,14 +119,13 @@ def classify(arguments: argparse.Namespace) -> int:
         model, _ = loading.load(loading.TEXT_CLASSIFICATION, arguments.model, None)
         return tables.labels(result, entry, function_name(name, model.config) != "none")
 
-    parse, given = lines.parse_text, texts_given(arguments)
+    given = texts_given(arguments)
     if arguments.pairs:
         if len(arguments.text) % 2:
             arguments.parser.error("--pairs needs an even number of texts")
         both = iter(arguments.text)
         given = [{"text": a, "text_pair": b} for a, b in zip(both, both)]
-        parse = lines.parse_columns("text", "text_pair", optional=OPTIONAL)
-    return run(arguments, options, given, parse, show, lambda entry: " | ".join(entry.values()))
+    return run(arguments, options, given, show, lambda entry: " | ".join(entry.values()))
 
 
 def tokens(arguments: argparse.Namespace) -> int:
@@ -139,7 +136,7 @@ def tokens(arguments: argparse.Namespace) -> int:
         "ignore_labels": ignored,
         "stride": arguments.stride,
     }
-    return run(arguments, options, texts_given(arguments), lines.parse_text, tables.entities)
+    return run(arguments, options, texts_given(arguments), tables.entities)
 
 
 def restore(arguments: argparse.Namespace) -> int:
@@ -148,7 +145,7 @@ def restore(arguments: argparse.Namespace) -> int:
     def show_all(results: list[Any]) -> list[str]:
         return results  # the texts are all there is to show
 
-    return run(arguments, {}, texts_given(arguments), lines.parse_text, show_all=show_all)
+    return run(arguments, {}, texts_given(arguments), show_all=show_all)
 
 
 def answer(arguments: argparse.Namespace) -> int:
@@ -165,24 +162,21 @@ def answer(arguments: argparse.Namespace) -> int:
     }
     hint = _hint_of_gaps(arguments.model)
     given = [{"question": arguments.question, "context": arguments.context}]
-    parse = lines.parse_columns("question", "context")
-    return run(arguments, options, given, parse, tables.answers, look_at=hint)
+    return run(arguments, options, given, tables.answers, look_at=hint)
 
 
 def choose(arguments: argparse.Namespace) -> int:
     prepare(arguments, "PROMPT, CHOICE", arguments.prompt, arguments.choices)
     options = {"truncation": arguments.truncation}
     given = [{"prompt": arguments.prompt, "choices": arguments.choices}]
-    parse = lines.parse_columns("prompt", rest="choices")
-    return run(arguments, options, given, parse, tables.choices)
+    return run(arguments, options, given, tables.choices)
 
 
 def next_sentence(arguments: argparse.Namespace) -> int:
     prepare(arguments, "FIRST, SECOND", arguments.first, arguments.second)
     options = {"truncation": arguments.truncation}
     given = [{"first": arguments.first, "second": arguments.second}]
-    parse = lines.parse_columns("first", "second")
-    return run(arguments, options, given, parse, tables.relations)
+    return run(arguments, options, given, tables.relations)
 
 
 def embed(arguments: argparse.Namespace) -> int:
@@ -207,7 +201,7 @@ def embed(arguments: argparse.Namespace) -> int:
 
     given = texts_given(arguments)
     show_all = similarities if len(given) > 1 and arguments.pooling != "none" else None
-    return run(arguments, options, given, lines.parse_text, show, show_all=show_all)
+    return run(arguments, options, given, show, show_all=show_all)
 
 
 def _hint_of_gaps(model: str | None) -> Callable[[Entry], None]:

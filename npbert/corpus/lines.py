@@ -15,13 +15,12 @@ from contextlib import contextmanager, nullcontext
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
+from npbert.corpus.jobs import LISTS, OPTIONAL, Entry
 from npbert.terminal import counted
 
 BATCH = 1 << 13  # bytes of lines that are answered together: some thousand tokens
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PARTS_OF_MARK = (BYTE_ORDER_MARK[:1], BYTE_ORDER_MARK[:2])
-
-Entry = dict[str, Any]
 
 
 class Line(NamedTuple):
@@ -88,16 +87,15 @@ def input_name(path: str) -> str:
 class TextLines:
     """The lines of a file ("-": standard input), each of which is a row.
 
-    parse: makes an entry of a line. fields: the names of what an entry has.
+    fields: the names of what an entry has.
     """
 
     unit = "line"
     span: Span | None = None  # where it is a part of a file
 
-    def __init__(self, path: str, parse: Callable[[str], Entry], fields: tuple[str, ...]) -> None:
+    def __init__(self, path: str, fields: tuple[str, ...]) -> None:
         self.path = path
         self.name = input_name(path)
-        self.parse = parse
         self.fields = fields
 
     def check(self) -> None:
@@ -110,7 +108,7 @@ class TextLines:
     def rows(self, whole: bool = True) -> Iterator[list[Line | None]]:
         """Yield lines, some at a time, without waiting for more; a blank one is None."""
         with open_span(self.path, self.span) as file:
-            yield from batches(file, self.parse, self.span)
+            yield from batches(file, parser(self.fields), self.span)
 
     def asked(self, line: Line) -> Line:
         """Return a line as it was asked: all of it."""
@@ -202,20 +200,17 @@ def _line(number: int, data: bytes, parse: Callable[[str], Entry]) -> Line | Non
 # ---- what a line holds ---------------------------------------------------------------------
 
 
-def parse_text(line: str) -> Entry:
-    """A line is a text."""
-    return {"text": line}
+def parser(fields: tuple[str, ...]) -> Callable[[str], Entry]:
+    """Return a function that makes an entry with these fields of a line.
 
-
-def parse_columns(*names: str, rest: str = "", optional: tuple[str, ...] = ()) -> Any:
-    """Return a function that makes an entry of a line: columns with tabs between, or an object.
-
-    names: of the columns. rest: the name of a list that takes all further columns. optional: names
-    that an object may lack. A line that begins with "{" is a JSON object with these names.
+    A single field is all of the line. Several are columns with tabs between, where a list takes all
+    further ones; or the line begins with "{" and is a JSON object with these names.
     """
-    expected = ", ".join([*names, rest] if rest else names)
+    rest = fields[-1] if fields[-1] in LISTS else ""
+    names = fields[:-1] if rest else fields
+    expected = ", ".join(fields)
 
-    def parse(line: str) -> Entry:
+    def from_columns(line: str) -> Entry:
         if line.startswith("{"):
             return from_object(line)
         columns = line.split("\t")
@@ -230,11 +225,10 @@ def parse_columns(*names: str, rest: str = "", optional: tuple[str, ...] = ()) -
             entry = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise ValueError(f"not JSON: {error}") from None
-        known = {*names, rest} if rest else {*names}
-        if not known - {*optional} <= entry.keys() <= known:
+        if not {*fields} - {*OPTIONAL} <= entry.keys() <= {*fields}:
             raise ValueError(
                 f"the object has {', '.join(entry) or 'no names'}, expected {expected}"
             )
         return entry
 
-    return parse
+    return from_columns if len(fields) > 1 else lambda line: {fields[0]: line}

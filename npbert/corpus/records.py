@@ -13,17 +13,16 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate, chain
 from typing import Any
 
 from npbert.corpus import lines
 from npbert.corpus.columns import check_names
 from npbert.corpus.formats import CSV, JSON_LINES, PARQUET, format_of, import_pyarrow
-from npbert.corpus.jobs import LISTS, OPTIONAL
+from npbert.corpus.jobs import LISTS, OPTIONAL, Entry
 from npbert.corpus.lines import (
     Chunk,
-    Entry,
     Line,
     Span,
     TextLines,
@@ -32,15 +31,13 @@ from npbert.corpus.lines import (
     open_span,
 )
 
-SOME = 1000  # rows that are read at once
+READ = 1000  # rows of a Parquet file that are in memory at once
 
 
-def open_source(
-    path: str, parse: Callable[[str], Entry], columns: dict[str, str]
-) -> TextLines | Records:
+def open_source(path: str, columns: dict[str, str]) -> TextLines | Records:
     """Return the rows of a file, whose format its name says.
 
-    parse: makes an entry of a line of text. columns: what an entry has -> the column that holds it.
+    columns: what an entry has -> the column that holds it.
     """
     kinds = {JSON_LINES: JsonLines, CSV: Csv, PARQUET: Parquet}
     for name in columns.values():
@@ -49,7 +46,7 @@ def open_source(
                 f"texts cannot be in a column {name!r}, which is what results are called"
             )
     found = kinds.get(format_of(path))
-    return found(path, columns) if found else TextLines(path, parse, tuple(columns))
+    return found(path, columns) if found else TextLines(path, tuple(columns))
 
 
 class Records:
@@ -66,7 +63,7 @@ class Records:
         self.column = next(iter(columns.values()))  # that of the text
 
     def kinds(self) -> dict[str, Any]:
-        """Return the names and the kinds of all columns (tables.py says which kinds there are).
+        """Return the names and the kinds of all columns (columns.py says which kinds there are).
 
         Raises ValueError where a column is missing that holds the texts.
         """
@@ -294,7 +291,7 @@ class Parquet(Records):
 
     def read(self, whole: bool) -> Iterator[Line | None]:
         number = self.part[0] if self.part else 1
-        for batch in self._batches(SOME, whole):
+        for batch in self._batches(READ, whole):
             for place, row in enumerate(batch.to_pylist()):
                 row = {name: for_json(value) for name, value in row.items()}
                 yield self.line(number + place, row, whole)
