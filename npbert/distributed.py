@@ -77,6 +77,10 @@ def run(
     from npbert.terminal import progress as bar
 
     import_distributed()
+    from distributed import Client
+
+    if not isinstance(client, Client):
+        raise TypeError(f"client is {client!r}, expected a Client of distributed")
     job = _job(task, model, options, pair_column)
     source = _source(job, os.path.abspath(input), text_column, pair_column)
     import_pyarrow(source.name)

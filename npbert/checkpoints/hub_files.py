@@ -13,14 +13,19 @@ from typing import Any
 from npbert.checkpoints.directory import READERS, read_json, shard_names
 from npbert.checkpoints.files import short
 from npbert.checkpoints.hub_cache import files_in, is_known_absent
-from npbert.checkpoints.sentence_files import MODULES, module_folders
+from npbert.checkpoints.sentence_files import (
+    BODY_CONFIG,
+    CONFIG_FILE,
+    MODULES,
+    SENTENCE_CONFIG,
+    module_folders,
+)
 
 # What a caller may have use for.
 CONFIG, TOKENIZER, WEIGHTS, SENTENCE = "config", "tokenizer", "weights", "sentence"
 MODEL = (CONFIG, WEIGHTS)
 WHOLE = (CONFIG, TOKENIZER, WEIGHTS)
 
-CONFIG_FILE = "config.json"
 VOCABULARIES = ("vocab.txt", "tokenizer.json")  # either will do
 TOKENIZER_CONFIG = "tokenizer_config.json"
 TOKENIZER_FILES = (
@@ -29,8 +34,6 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
     "added_tokens.json",
 )
-SENTENCE_CONFIG = "config_sentence_transformers.json"  # beside modules.json
-BODY_CONFIG = "sentence_bert_config.json"  # beside the checkpoint
 
 # The families that npbert has, as `model_type` names them: weights of others are not fetched.
 FAMILIES = ("bert", "convbert", "mobilebert", "squeezebert")

@@ -18,6 +18,9 @@ from npbert.checkpoints.directory import stays_below
 from npbert.checkpoints.files import naming, short
 
 MODULES = "modules.json"
+CONFIG_FILE = "config.json"  # of the checkpoint, and of every other module that has a folder
+SENTENCE_CONFIG = "config_sentence_transformers.json"  # beside modules.json
+BODY_CONFIG = "sentence_bert_config.json"  # beside the checkpoint
 TRANSFORMER = "Transformer"
 
 
@@ -58,7 +61,7 @@ def module_folders(directory: str | os.PathLike[str]) -> tuple[str, list[str]]:
 
 def body_folder(directory: Path) -> Path:
     """Return where the checkpoint of a folder is: at its top, or in old ones in 0_Transformer/."""
-    if (directory / "config.json").is_file():
+    if (directory / CONFIG_FILE).is_file():
         return directory
     modules = read_modules(directory)
     return directory / modules[0].folder if modules else directory

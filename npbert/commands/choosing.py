@@ -41,13 +41,12 @@ def count_results(arguments: argparse.Namespace, given: Iterable[Any]) -> float:
     """
     from npbert import auto
     from npbert.checkpoints.shipped import checkpoint_directory
-    from npbert.tasks.loading import TASKS
+    from npbert.tasks.loading import BY_COMMAND
 
-    [default] = [task.default for task in TASKS if task.command == arguments.command]
     size = count_characters(given) if arguments.input is None else size_of_input(arguments.input)
     with warnings.catch_warnings(), suppress(ValueError, OSError):
         warnings.simplefilter("ignore")  # said when it is loaded
-        directory = checkpoint_directory(arguments.model or default)
+        directory = checkpoint_directory(arguments.model or BY_COMMAND[arguments.command].default)
         config = auto.AutoConfig.from_pretrained(directory)
         shapes = auto.class_for(directory, "Model").parameter_shapes(config)
         vectors = [s[0] for name, s in shapes.items() if len(s) == 1 and "embeddings." not in name]

@@ -19,7 +19,7 @@ GAP = "___"  # how a gap may be written in a question
 class Job:
     """A task with its model and options.
 
-    command: of the task (tasks.loading.Task). model: a name, a directory, or None for the one that
+    command: of the task (tasks/loading.py). model: a name, a directory, or None for the one that
     ships. options: keyword arguments of the function here of that name. backend: "numpy" or
     "numba", or None for what is chosen where the job is done.
     """
@@ -37,13 +37,12 @@ class Job:
     def warm_up(self) -> None:
         """Load the model and run it once, so that its machine code is in memory."""
         from npbert.compiled.backend import get_backend, using
-        from npbert.tasks.loading import TASKS, load
+        from npbert.tasks.loading import BY_COMMAND, load
 
         if self.command == "embed":  # whose model may be a folder with more in it than a model
             self.answer([{"text": "a"}])
             return
-        [task] = [task for task in TASKS if task.command == self.command]
-        model, _ = load(task, self.model, None)
+        model, _ = load(BY_COMMAND[self.command], self.model, None)
         with using(self.backend or get_backend()):
             model.encode_texts([[0]])
 

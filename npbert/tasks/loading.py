@@ -110,6 +110,7 @@ TASKS = (
     NEXT_SENTENCE,
     FEATURE_EXTRACTION,
 )
+BY_COMMAND = {task.command: task for task in TASKS}
 
 
 def check_hub_options(function: str, hub: HubOptions) -> None:

@@ -17,11 +17,14 @@ import numpy as np
 from npbert.activations import gelu, sigmoid, silu
 from npbert.checkpoints.directory import read_json, read_weights
 from npbert.checkpoints.files import naming, short
-from npbert.checkpoints.hub_files import BODY_CONFIG, SENTENCE_CONFIG
-from npbert.checkpoints.sentence_files import read_modules
+from npbert.checkpoints.sentence_files import (
+    BODY_CONFIG,
+    CONFIG_FILE,
+    SENTENCE_CONFIG,
+    read_modules,
+)
 from npbert.tasks.pooling import POOLINGS, SWITCHES
 
-CONFIG = "config.json"
 SENTENCE = "sentence_embedding"  # what the modules after Pooling read and write
 ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {  # of Dense, as torch names them
     "Identity": lambda x: x,
@@ -144,8 +147,8 @@ def read_recipe(directory: Path) -> Recipe:
 
 
 def read_pooling(folder: Path) -> Pooling:
-    config = read_json(folder, CONFIG)
-    with naming(folder / CONFIG):
+    config = read_json(folder, CONFIG_FILE)
+    with naming(folder / CONFIG_FILE):
         modes = config.get("pooling_mode")
         if modes is None:
             modes = [name for key, name in SWITCHES.items() if config.get(key)]
@@ -158,9 +161,9 @@ def read_pooling(folder: Path) -> Pooling:
 
 
 def read_dense(folder: Path) -> Dense:
-    config, tensors = read_json(folder, CONFIG), read_weights(folder)
+    config, tensors = read_json(folder, CONFIG_FILE), read_weights(folder)
     tensors = {name: array.astype(np.float32, copy=False) for name, array in tensors.items()}
-    with naming(folder / CONFIG):
+    with naming(folder / CONFIG_FILE):
         for name in ("module_input_name", "module_output_name"):
             if config.get(name) not in (None, SENTENCE):
                 raise ValueError(f"{name} is {short.repr(config[name])}, expected {SENTENCE!r}")

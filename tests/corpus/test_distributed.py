@@ -190,6 +190,8 @@ def test_what_does_not_fit_is_said_before_any_work(client, run, tmp_path, direct
         options = {"model": directories["embed"], **options}
         with pytest.raises(ValueError, match=message):
             npbert.distributed.run(task, tmp_path / name, out, client, **options)
+    with pytest.raises(TypeError, match="client is 'tcp://head:1', expected a Client of"):
+        npbert.distributed.run("embed", tmp_path / "in.jsonl", out, "tcp://head:1")
     with pytest.raises(TypeError, match="poling"):
         npbert.distributed.run("embed", tmp_path / "in.jsonl", out, client, poling="mean")
     assert not out.exists()
