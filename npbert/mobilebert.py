@@ -191,12 +191,12 @@ def pool(x, p, config):  # [B, T, D] -> [B, D]
     return pooled
 
 
+@operation()  # its twin: npbert/compiled/mobilebert.py
 def masked_lm_head(x, p, config):  # [B, T, D] -> [B, T, V]
     """Score every word piece at every position by its similarity to the piece's embedding.
 
     The embeddings have E channels; `dense` holds D - E further ones of each piece for this purpose.
-    The norm is a layer normalization here, whatever normalization_type says: the reference fixes
-    it.
+    The norm is a layer normalization here whatever normalization_type says, as in the reference.
     """
     E = config.embedding_size
     activation = ACTIVATIONS[config.hidden_act]

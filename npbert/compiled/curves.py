@@ -28,6 +28,8 @@ C_HIGH = np.float32(0.3989422804014327)
 C_LOW = np.float32(0.3989422804014327 - np.float64(C_HIGH))
 LOWEST = np.float32(-87.33654)  # e to this is the smallest number that has all digits
 
+FAR = np.float32(16)  # no normal variable of float32 lies beyond it, and its square is finite
+
 
 @compile_copied
 def exponential(x):
@@ -60,7 +62,9 @@ def normal_gelu(x):
     beyond a larger |x| is t g(2t - 1) e^(-x^2 / 2) with t = 2 / (2 + z), z = |x| / sqrt(2). The
     polynomials f and g are made as that of `exponential` is: they are off by 2e-8 at most.
     """
-    square, half, one = x * x, splat(np.float32(0.5)), splat(np.float32(1))
+    half, one, end = splat(np.float32(0.5)), splat(np.float32(1)), splat(FAR)
+    size = where_less(absolute(x), end, absolute(x), end)
+    square = size * size
     f = splat(np.float32(-0.000007462893))
     f = fma(f, square, splat(np.float32(0.00011295217)))
     f = fma(f, square, splat(np.float32(-0.0011857849)))
@@ -69,7 +73,7 @@ def normal_gelu(x):
     f = fma(f, square, splat(C_LOW))
     c = splat(C_HIGH)
     near = where_less(x, splat(np.float32(-0.5)), fma(x, f, fma(x, c, half)), fma(x, f + c, half))
-    t = splat(np.float32(2)) / fma(absolute(x), splat(np.float32(0.70710678)), splat(np.float32(2)))
+    t = splat(np.float32(2)) / fma(size, splat(np.float32(0.70710678)), splat(np.float32(2)))
     u = t + t - one
     g = splat(np.float32(-0.00011101015))
     g = fma(g, u, splat(np.float32(0.00021254495)))
@@ -81,10 +85,10 @@ def normal_gelu(x):
     g = fma(g, u, splat(np.float32(0.17179017)))
     g = fma(g, u, splat(np.float32(0.25539568)))
     power = exponential(square * splat(np.float32(-0.5)))
-    lost = fma(x, x, splat(np.float32(0)) - square)  # when x^2 was rounded
+    lost = fma(size, size, splat(np.float32(0)) - square)  # when x^2 was rounded
     beyond = t * g * fma(power, lost * splat(np.float32(-0.5)), power)
     below = where_less(splat(np.float32(0)), x, one - beyond, beyond)
-    return x * where_less(absolute(x), one, near, below)
+    return x * where_less(size, one, near, below)
 
 
 @compile_loops

@@ -1,8 +1,10 @@
-"""The twin of the layers in npbert/mobilebert.py."""
+"""The twins of the layers and of the masked-LM head in npbert/mobilebert.py."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import numpy as np
 
 from npbert.compiled import prepared
 from npbert.compiled.program import Channels, Program
@@ -11,6 +13,28 @@ from npbert.compiled.program import Channels, Program
 def layers(x, p, config, inputs):
     """Fast because all layers are one compiled call, with features before tokens in memory."""
     return prepared.layers(_write_layers, x, p, config, inputs)
+
+
+def masked_lm_head(x, p, config):
+    """Fast as the layers are, and every token by itself, as NumPy's product does not compute it."""
+    return prepared.row_by_row(_write_head, x, p, config)
+
+
+def _write_head(steps: Program, x: Channels, p: Any, config: Any) -> None:
+    """Write the steps from hidden states to scores."""
+    E, D, V = config.embedding_size, config.hidden_size, config.vocab_size
+    transformed, scores = steps.buffer(D), steps.buffer(V)
+    steps.linear(x, p.transform.dense, transformed, config.hidden_act)
+    steps.wait()
+    steps.norm(transformed, p.transform.LayerNorm, config.layer_norm_eps, transformed)
+    steps.wait()
+    steps.linear(transformed.some(0, E), p.decoder, scores)
+    steps.wait()
+    if E < D:
+        rest, no_bias = transformed.some(E, D - E), np.zeros(V, np.float32)
+        steps.linear(rest, None, scores, add=scores, weight=p.dense.weight.T, bias=no_bias)
+        steps.wait()
+    steps.leave(scores)
 
 
 def _write_layers(steps: Program, x: Channels, p: Any, config: Any) -> None:

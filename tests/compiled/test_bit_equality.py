@@ -119,16 +119,11 @@ def test_what_is_kept(family, thread_count):
     assert_same_bits(model(ids, output_attentions=True), everything)
 
 
-# MobileBERT's product with `cls.predictions.dense`, of the channels that its narrow embeddings
-# lack, is NumPy's, which sums in another order for other sizes: there is none in this model.
-WITHOUT_FURTHER_CHANNELS = {"MobileBert": dict(embedding_size=SIZES["hidden_size"])}
-
-
 @pytest.mark.parametrize(("family", "head"), ALL_HEADS)
 def test_texts_of_any_lengths(family, head, thread_count):
     """Every text of `encode_texts` is its lone call to the bit, with every head."""
     thread_count(2)
-    model = model_of(family, head, hidden_act="gelu", **WITHOUT_FURTHER_CHANNELS.get(family, {}))
+    model = model_of(family, head, hidden_act="gelu")
     rows = [ids_of(length) for length in LENGTHS]
     outputs = {size: model.encode_texts(rows, batch_tokens=size) for size in (1, 100, 10**6)}
     thread_count(1)
@@ -141,7 +136,7 @@ def test_texts_of_any_lengths(family, head, thread_count):
 
 @pytest.mark.parametrize(("family", "head"), ALL_HEADS)
 def test_heads_of_a_batch(family, head, thread_count):
-    model = model_of(family, head, hidden_act="gelu", **WITHOUT_FURTHER_CHANNELS.get(family, {}))
+    model = model_of(family, head, hidden_act="gelu")
     inputs = inputs_for(head, 5, 19)
     together = model(**inputs)
     for n in range(5):
