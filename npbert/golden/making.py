@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import npbert
+from npbert.auto import architecture_of
 from npbert.checkpoints import safetensors
 from npbert.checkpoints.directory import modern_names
 from npbert.checkpoints.files import naming
@@ -154,10 +155,11 @@ def about_of(model: Any) -> str:
 def load(source: str | Path) -> PreTrainedModel:
     """Load a checkpoint as the class that its config.json names, else as a bare model."""
     directory = checkpoint_directory(source)
-    config = npbert.AutoConfig.from_pretrained(directory)
-    names = config.other.get("architectures") or [f"{type(config).__name__[:-6]}Model"]
+    named = architecture_of(directory)
+    if not named:
+        return npbert.AutoModel.from_pretrained(directory)
     with naming(directory / "config.json"):
-        chosen = model_class(str(names[0]))
+        chosen = model_class(named)
     return chosen.from_pretrained(directory)
 
 

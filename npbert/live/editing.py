@@ -21,10 +21,10 @@ from types import ModuleType
 import npbert
 from npbert import activations, bert, convbert, kernels, mobilebert, ops, squeezebert
 from npbert.compiled import backend
-from npbert.golden.mistakes.conditions import family_of
 from npbert.golden.mistakes.planting import FAMILY, Mistake, function_at, replaced
 from npbert.golden.mistakes.planting import edits_for as classic_edits_for
 from npbert.model.base import PreTrainedModel
+from npbert.tracing.recording import family_of
 from npbert.tracing.source import PACKAGE, read_as, text_of
 
 # The reading files, each after those that it imports.
@@ -95,7 +95,7 @@ def typed(mistake: Mistake, model: PreTrainedModel) -> list[Edit]:
     texts: dict[str, str] = {}
     for edit in classic_edits_for(mistake.edits or mistake.typed, model):
         name, _, path = edit.place.partition(".")
-        file = f"{name.replace(FAMILY, family_of(model))}.py"
+        file = f"{name.replace(FAMILY, model.config.model_type)}.py"
         text = texts.get(file, _original(file))
         lines = text.split("\n")
         node = function_at(path, ast.parse(text))
@@ -121,7 +121,7 @@ def edited(edits: Iterable[Edit], model: PreTrainedModel) -> Iterator[PreTrained
     EditError that says where.
     """
     texts = {str(PACKAGE / file): text for file, text in edited_texts(edits).items()}
-    family = sys.modules[type(model).__module__]
+    family = family_of(model)
     modules = (*SHARED, family)
     before = {module.__name__: module for module in modules}
     operations = len(backend.OPERATIONS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from npbert.golden.mistakes.conditions import family_of, fills_masks, has_layers
+from npbert.golden.mistakes.conditions import fills_masks, has_layers
 from npbert.golden.mistakes.heads import decoder_bias_times
 from npbert.golden.mistakes.layers import in_embeddings
 from npbert.golden.mistakes.planting import Edit, Mistake
@@ -81,6 +81,6 @@ AROUND: tuple[Mistake, ...] = (
                 "return x + narrow",
             ),
         ),
-        when=lambda model: family_of(model) == "bert" and has_layers(model),
+        when=lambda model: model.config.model_type == "bert" and has_layers(model),
     ),
 )

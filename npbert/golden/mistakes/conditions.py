@@ -9,18 +9,13 @@ import numpy as np
 from npbert.model import heads
 
 
-def family_of(model: Any) -> str:
-    """Return the name of the file that a model's class is in: "bert", "convbert", ..."""
-    return type(model).__module__.rpartition(".")[2]
-
-
 def has_layers(model: Any) -> bool:
     return model.config.num_hidden_layers > 0
 
 
 def has_convolutions(model: Any) -> bool:
     """Tell whether there are convolutions beside attention: ConvBERT's."""
-    return family_of(model) == "convbert" and has_layers(model)
+    return model.config.model_type == "convbert" and has_layers(model)
 
 
 def fills_masks(model: Any) -> bool:
@@ -34,7 +29,7 @@ def pools(model: Any) -> bool:
 
 def takes_first_token(model: Any) -> bool:
     """Tell whether a model sums up a text by its first token, in a function of its own."""
-    if family_of(model) == "convbert":
+    if model.config.model_type == "convbert":
         return False
     if isinstance(model, heads.Encoder):
         return model.options.get("add_pooling_layer", True)
@@ -44,7 +39,7 @@ def takes_first_token(model: Any) -> bool:
 
 def reads_first_token(model: Any) -> bool:
     classifies = isinstance(model, heads.SequenceClassification)
-    return classifies if family_of(model) == "convbert" else takes_first_token(model)
+    return classifies if model.config.model_type == "convbert" else takes_first_token(model)
 
 
 def normalises(model: Any) -> bool:
@@ -56,7 +51,7 @@ def normalises(model: Any) -> bool:
 
 def fixed_epsilon(model: Any) -> float | None:
     """Return the epsilon of those norms that do not obey the config."""
-    return {"squeezebert": 1e-12, "mobilebert": 1e-5}.get(family_of(model))
+    return {"squeezebert": 1e-12, "mobilebert": 1e-5}.get(model.config.model_type)
 
 
 def has_several_heads(model: Any) -> bool:
@@ -69,17 +64,17 @@ def is_gelu(model: Any) -> bool:
 
 def activates_in_head(model: Any) -> bool:
     """Tell whether an exact GELU stands in the head."""
-    if family_of(model) == "convbert" and isinstance(model, heads.MaskedLM):
+    if model.config.model_type == "convbert" and isinstance(model, heads.MaskedLM):
         return True
     classifies = isinstance(model, heads.SequenceClassification)
     return is_gelu(model) and (
-        fills_masks(model) or (family_of(model) == "convbert" and classifies)
+        fills_masks(model) or (model.config.model_type == "convbert" and classifies)
     )
 
 
 def of_mobilebert(condition: Any) -> Any:
     """Return a condition on MobileBERT's config, false for any other model."""
-    return lambda model: family_of(model) == "mobilebert" and condition(model.config)
+    return lambda model: model.config.model_type == "mobilebert" and condition(model.config)
 
 
 def has_bottlenecks(config: Any) -> bool:

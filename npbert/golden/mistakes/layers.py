@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from npbert.golden.mistakes.conditions import (
-    family_of,
     fills_masks,
     fixed_epsilon,
     has_bottlenecks,
@@ -158,8 +157,8 @@ MAPS: tuple[Mistake, ...] = (
         when=lambda model: (
             has_layers(model)
             and (
-                family_of(model) == "squeezebert"
-                or (family_of(model) == "convbert" and model.config.num_groups > 1)
+                model.config.model_type == "squeezebert"
+                or (model.config.model_type == "convbert" and model.config.num_groups > 1)
             )
         ),
     ),

@@ -27,9 +27,9 @@ import numpy as np
 from npbert import kernels, ops
 from npbert.compiled import backend
 from npbert.compiled.backend import Operation
-from npbert.golden.mistakes.conditions import family_of
 from npbert.model import heads, params
 from npbert.model.base import PreTrainedModel
+from npbert.tracing.recording import family_of
 
 FAMILY = "family"  # in an edit's place: the file of whatever family the model is of
 SHARED = {"ops": ops, "kernels": kernels, "heads": heads}  # the files that all families use
@@ -81,7 +81,7 @@ class Mistake:
         """Return the edits to show: (file, the old text, the new text)."""
         shown = []
         for edit in self.edits_for(model):
-            file = edit.place.partition(".")[0].replace(FAMILY, family_of(model))
+            file = edit.place.partition(".")[0].replace(FAMILY, model.config.model_type)
             path = SHARED[file].__name__ if file in SHARED else f"npbert.{file}"
             shown.append((f"{path.replace('.', '/')}.py", _flat(edit.old), _flat(edit.new)))
         return shown
@@ -92,7 +92,7 @@ def _flat(text: str) -> str:
 
 
 def edits_for(edits: Iterable[Edit], model: PreTrainedModel) -> tuple[Edit, ...]:
-    files = (FAMILY, family_of(model), *SHARED)
+    files = (FAMILY, model.config.model_type, *SHARED)
     return tuple(edit for edit in edits if edit.place.partition(".")[0] in files)
 
 
@@ -113,7 +113,7 @@ def edited(edits: Iterable[Edit], model: PreTrainedModel) -> Iterator[None]:
     The plain NumPy definitions run while the block is open, for the edits are of those. Raises
     ValueError for an edit that does not fit the source.
     """
-    family = sys.modules[type(model).__module__]
+    family = family_of(model)
     by_place: dict[str, list[Edit]] = {}
     for edit in edits_for(edits, model):
         by_place.setdefault(edit.place, []).append(edit)
