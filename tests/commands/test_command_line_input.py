@@ -232,7 +232,9 @@ def test_a_byte_order_mark_that_comes_in_parts():
 
 
 def test_control_characters_are_text_that_the_tokenizer_drops(run):
-    _, [with_nul, without, alone], err = run("classify", "the\0 c\x07at\nthe cat\n\0\n")
+    # Each in the same company: where in a batch a row stands changes its last digit.
+    _, [without, _], _ = run("classify", "the cat\n\0\n")
+    _, [with_nul, alone], err = run("classify", "the\0 c\x07at\n\0\n")
     assert with_nul["text"] == "the\0 c\x07at" and with_nul["result"] == without["result"]
     assert alone["text"] == "\0" and alone["result"] and err == ""
 
