@@ -16,6 +16,7 @@ from pathlib import Path
 from book import chapters, pages
 from sphinx.application import Sphinx
 
+from npbert.checkpoints.writing import output_directory
 from npbert.live.engine import ADDRESS, checked_address
 
 FOLDER = Path(__file__).parent
@@ -25,7 +26,7 @@ WORK = FOLDER / "_build"
 def build(out: Path, engine: str = ADDRESS) -> int:
     """Write the site to a directory; return 1 where Sphinx has something to complain of.
 
-    engine: the address of the browser's Python that its pages can run in.
+    engine: the address of the browser's Python that its pages can run in, checked.
     """
     started = time.perf_counter()
 
@@ -39,7 +40,7 @@ def build(out: Path, engine: str = ADDRESS) -> int:
         written.chapter(name, notebook)
     pages.write_annotated(written)
     say("every line has its value")
-    pages.write_traces(written, WORK / "extra/trace", checked_address(engine))
+    pages.write_traces(written, WORK / "extra/trace", engine)
     pages.write_reference(written)
     pages.write_contents(written)
     written.write_linked()
@@ -62,4 +63,10 @@ if __name__ == "__main__":
     parser.add_argument("out", metavar="OUT", type=Path, help="a directory for the site")
     parser.add_argument("--engine", default=ADDRESS, help="where Pyodide is (default: %(default)s)")
     arguments = parser.parse_args()
-    sys.exit(build(arguments.out.resolve(), arguments.engine))
+    try:
+        address = checked_address(arguments.engine)
+        out = Path(output_directory(arguments.out)).resolve()
+    except ValueError as error:
+        print(f"build: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(build(out, address))

@@ -1,6 +1,8 @@
 """The parts that the site of the book is made of, without Sphinx: links, notes, values of lines."""
 
 import importlib
+import subprocess
+import sys
 
 import chapters
 import numpy as np
@@ -132,3 +134,26 @@ def test_values_in_words():
     assert passes.in_numbers(np.array([0.0, 2.0, 4.0, -1e38])) == (
         "0, 2, 4, ...; 2 ± 1.63, from 0 to 4"
     )
+
+
+# ---- the command ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["OUT", "--engine", "a b"], "the address of the engine is 'a b'"),
+        (["OUT", "--engine", "ftp://x/"], "expected http or https"),
+        (["FILE"], "is a file, expected a directory"),
+    ],
+)
+def test_wrong_input_is_refused_in_a_line_before_any_chapter_runs(tmp_path, arguments, said):
+    pytest.importorskip("sphinx")
+    pytest.importorskip("nbclient")
+    (tmp_path / "FILE").write_text("mine")
+    script = [sys.executable, str(chapters.FOLDER / "build.py")]
+    places = [str(tmp_path / each) if each in ("OUT", "FILE") else each for each in arguments]
+    done = subprocess.run([*script, *places], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.count("\n") == 1 and said in done.stderr
+    assert not (tmp_path / "OUT").exists()
