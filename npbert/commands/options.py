@@ -39,12 +39,15 @@ def make_parser() -> Parser:
     return parser
 
 
-def add_common(command: Parser, line: str, results: str, pair: str = "") -> None:
+def add_common(
+    command: Parser, line: str, results: str, fields: tuple[str, ...] = ("text",)
+) -> None:
     """Add what all tasks take.
 
-    line: what a line of --input holds. results: the columns of an --output that is a table. pair:
-    the name of the column of a second text.
+    line: what a line of --input holds. results: the columns of an --output that is a table. fields:
+    the names of the column of the text and, if there can be one, of that of a second text.
     """
+    text, *second = fields
     add_model(command, "--model", "MODEL")
     add_json(command)
     corpus = command.add_argument_group(
@@ -65,11 +68,8 @@ def add_common(command: Parser, line: str, results: str, pair: str = "") -> None
         type=file_path,
         help="where the results go (default: standard output, as lines of JSON)",
     )
-    first = {"text_pair": "text", "second": "first", "context": "question", "choices": "prompt"}
-    corpus.add_argument(
-        "--text-column", metavar="NAME", help=f"its column (default {first.get(pair, 'text')})"
-    )
-    if pair:
+    corpus.add_argument("--text-column", metavar="NAME", help=f"its column (default {text})")
+    for pair in second:
         corpus.add_argument(
             "--pair-column", metavar="NAME", help=f"that of what goes with it (default {pair})"
         )
@@ -149,8 +149,9 @@ def add_classify(commands: Any) -> None:
         help="softmax, sigmoid or none (default: what the model was trained for)",
     )
     add_truncation(command)
-    line = f"{TEXT_LINE}; with --pairs {columns('text', 'text_pair')}"
-    add_common(command, line, "label, score, labels (a list)", pair="text_pair")
+    fields = ("text", "text_pair")
+    line = f"{TEXT_LINE}; with --pairs {columns(*fields)}"
+    add_common(command, line, "label, score, labels (a list)", fields)
 
 
 def add_tokens(commands: Any) -> None:
@@ -228,8 +229,9 @@ def add_answer(commands: Any) -> None:
     command.add_argument(
         "--handle-impossible-answer", action="store_true", help='let "no answer" be an answer'
     )
+    fields = ("question", "context")
     results = "answer, score, start, end, answers (a list, with --top-k)"
-    add_common(command, columns("question", "context"), results, pair="context")
+    add_common(command, columns(*fields), results, fields)
 
 
 def add_choose(commands: Any) -> None:
@@ -246,7 +248,7 @@ def add_choose(commands: Any) -> None:
     command.add_argument("choices", metavar="CHOICE", nargs="*", help="at least two texts")
     add_truncation(command)
     line = "prompt and choices with tabs between, or a JSON object with these two names"
-    add_common(command, line, "choice, index, score, ranking (a list)", pair="choices")
+    add_common(command, line, "choice, index, score, ranking (a list)", ("prompt", "choices"))
 
 
 def add_next(commands: Any) -> None:
@@ -261,7 +263,8 @@ def add_next(commands: Any) -> None:
     command.add_argument("first", metavar="FIRST", nargs="?", help="a text")
     command.add_argument("second", metavar="SECOND", nargs="?", help="what may come after it")
     add_truncation(command)
-    add_common(command, columns("first", "second"), "label, score", pair="second")
+    fields = ("first", "second")
+    add_common(command, columns(*fields), "label, score", fields)
 
 
 def add_embed(commands: Any) -> None:

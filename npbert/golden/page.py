@@ -16,7 +16,8 @@ import numpy as np
 from npbert.golden.judging import Row
 from npbert.golden.kit import Kit
 from npbert.golden.manifest import Case
-from npbert.golden.report import Report, decisive, summary
+from npbert.golden.report import Report, summary
+from npbert.golden.tables import decisive
 from npbert.tokenizer.bert_tokenizer import AutoTokenizer
 from npbert.tracing.page.collecting import describe
 from npbert.tracing.page.listing import list_pass
