@@ -173,15 +173,13 @@ def _source(job: Job, path: str, text_column: str | None, pair_column: str | Non
     if form == TEXT and (text_column or pair_column):
         raise ValueError(f"{path} has no columns: text_column and pair_column are for others")
     fields = fields_of(job.command, pair_column is not None)
-    names = (text_column, pair_column)
-    columns = {field: name or field for field, name in zip(fields, names)}
-    return open_source(path, columns)
+    return open_source(path, fields, text_column, pair_column)
 
 
 def _about(job: Job, source: Source, partition_rows: int) -> dict[str, Any]:
     """Return what makes two runs the same: what is asked, and of which file."""
     status = os.stat(source.path)
-    asked = {
+    return {
         "task": job.command,
         "model": job.model,
         "options": {n: repr(value) for n, value in sorted(job.options.items()) if n not in MEANS},
@@ -191,7 +189,6 @@ def _about(job: Job, source: Source, partition_rows: int) -> dict[str, Any]:
         "columns": getattr(source, "columns", None),
         "partition_rows": partition_rows,
     }
-    return asked
 
 
 def _begin(folder: Path, about: dict[str, Any], resume: bool) -> None:

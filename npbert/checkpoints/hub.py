@@ -119,7 +119,7 @@ def _fetch(
     files = {file.rfilename: file for file in info.siblings or ()}
     snapshot = repository_folder(repository, cache_dir) / "snapshots" / str(info.sha)
     place |= {"revision": info.sha, "cache_dir": cache_folder(cache_dir)}
-    while names := _next_files(repository, snapshot, files, parts):
+    while names := _to_fetch(repository, snapshot, files, parts):
         for name in names:
             with _errors_in_words(repository, revision):
                 path = Path(hf_hub_download(repository, name, **place, **about))
@@ -136,7 +136,7 @@ def endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or PUBLIC_HUB
 
 
-def _next_files(
+def _to_fetch(
     repository: str, snapshot: Path, files: Collection[str], parts: Collection[str]
 ) -> list[str]:
     with _naming(repository):

@@ -78,8 +78,7 @@ def _source(arguments: argparse.Namespace, job: Job) -> Source:
     said = arguments.text_column, getattr(arguments, "pair_column", None)
     is_pair = getattr(arguments, "pairs", False) or said[1] is not None
     fields = fields_of(job.command, is_pair)
-    columns = {field: name or field for field, name in zip(fields, said)}
-    source = open_source(arguments.input, columns)
+    source = open_source(arguments.input, fields, *said)
     if isinstance(source, TextLines) and any(said):
         option = "--text-column" if said[0] else "--pair-column"
         raise ValueError(f"{option} needs an --input with columns: .jsonl, .csv or .parquet")
@@ -199,12 +198,11 @@ class Done:
     def write(self, found: Iterable[tuple[Line, Answer]]) -> None:
         """Write a line for every row; with `strict` raise a ValueError for the first wrong one."""
         for line, answer in found:
-            error = line.error or answer.error
-            if error and self.strict:
+            if answer.error and self.strict:
                 where = f"{self.source.name}, {self.source.unit} {line.number}"
-                raise ValueError(f"{where}: {error}")
+                raise ValueError(f"{where}: {answer.error}")
             self.output.write(row_line(line, answer))
-            if error:
+            if answer.error:
                 self.wrong.append(line.number)
 
     def report(self) -> int:

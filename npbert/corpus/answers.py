@@ -20,12 +20,11 @@ class Answer(NamedTuple):
 
 def row_line(line: Line, answer: Answer) -> str:
     """Return the line of JSON of a row and its answer, or what is wrong with the row."""
-    error = line.error or answer.error
-    if not error:
+    if not answer.error:
         return line_of(line.shown, answer.result)
     if line.row is not None and line.shown:
-        return json.dumps(line.shown | {"error": error})
-    return error_line(line.number, line.text, error)
+        return json.dumps(line.shown | {"error": answer.error})
+    return error_line(line.number, line.text, answer.error)
 
 
 def answered(job: Job, batch: list[Line]) -> list[tuple[Line, Answer]]:

@@ -12,7 +12,6 @@ import io
 import json
 import math
 import os
-import sys
 from collections.abc import Iterator
 from itertools import accumulate, chain
 from typing import Any
@@ -34,11 +33,18 @@ from npbert.corpus.lines import (
 READ = 1000  # rows of a Parquet file that are in memory at once
 
 
-def open_source(path: str, columns: dict[str, str]) -> TextLines | Records:
+def open_source(
+    path: str,
+    fields: tuple[str, ...],
+    text_column: str | None = None,
+    pair_column: str | None = None,
+) -> TextLines | Records:
     """Return the rows of a file, whose format its name says.
 
-    columns: what an entry has -> the column that holds it.
+    fields: the names of what an entry has, which are also those of the columns that hold it where
+    text_column, for the first, and pair_column say nothing else.
     """
+    columns = {field: name or field for field, name in zip(fields, (text_column, pair_column))}
     kinds = {JSON_LINES: JsonLines, CSV: Csv, PARQUET: Parquet}
     for name in columns.values():
         if name in ("result", "error"):
@@ -46,7 +52,7 @@ def open_source(path: str, columns: dict[str, str]) -> TextLines | Records:
                 f"texts cannot be in a column {name!r}, which is what results are called"
             )
     found = kinds.get(format_of(path))
-    return found(path, columns) if found else TextLines(path, tuple(columns))
+    return found(path, columns) if found else TextLines(path, fields)
 
 
 class Records:
@@ -247,7 +253,7 @@ class Csv(Records):
             yield self.line(number, row, whole, error=error)
 
     def _records(self) -> Iterator[list[str]]:
-        csv.field_size_limit(sys.maxsize)
+        csv.field_size_limit(2**31 - 1)  # the most that Windows takes
         with open_input(self.path) as file:
             text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
             reader = csv.reader(text, strict=True)

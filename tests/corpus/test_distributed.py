@@ -211,7 +211,7 @@ def test_partitions_are_all_of_a_file_in_order(tmp_path):
     texts = [f"text {n}" if n % 5 else "" for n in range(23)]
     (tmp_path / "in.txt").write_text("\n".join(texts))
     for name, size in (("in.parquet", 10), ("in.parquet", 1000), ("in.txt", 4), ("in.txt", 23)):
-        source = open_source(str(tmp_path / name), {"text": "text"})
+        source = open_source(str(tmp_path / name), ("text",))
         found = []
         for part in npbert.distributed.partitions(source, size):
             lines = [line for batch in part.rows() for line in batch if line]
