@@ -265,16 +265,25 @@ def model_with(
 # ---- writing: there is never half of a kit -----------------------------------------------------
 
 
-def check_target(directory: str | os.PathLike[str]) -> None:
-    """Raise ValueError unless a kit can be written there: nothing, an empty directory, or a kit."""
+def check_target(
+    directory: str | os.PathLike[str],
+    manifest: str = MANIFEST,
+    format: str = FORMAT,
+    what: str = "a golden kit",
+) -> Path:
+    """Return a directory that a kit can be written to: that of an older kit, or one without files.
+
+    Raises ValueError for one that holds something else; format is what an older manifest says.
+    """
     directory = Path(output_directory(directory))
     if not directory.exists() or not contents(directory):
-        return
+        return directory
     found = None
-    if (directory / MANIFEST).is_file():
-        found = read_json(directory, MANIFEST).get("format")
-    if found != FORMAT:
-        raise ValueError(f"{directory} holds something else than a golden kit: nothing was written")
+    if (directory / manifest).is_file():
+        found = read_json(directory, manifest).get("format")
+    if found != format:
+        raise ValueError(f"{directory} holds something else than {what}: nothing was written")
+    return directory
 
 
 def write_kit(

@@ -347,13 +347,14 @@ def workflow_commands(report: Report) -> list[str]:
     if report.strict and report.unknown:
         messages.append(f"Not in the kit: {listed([*report.unknown])}")
     if not messages:
-        return [f"::notice title=golden check::{escaped(what_is_right(report))}"]
-    return [f"::error title=golden check::{escaped(message)}" for message in messages]
+        return [workflow_command("notice", "golden check", what_is_right(report))]
+    return [workflow_command("error", "golden check", message) for message in messages]
 
 
-def escaped(text: str) -> str:
-    """Return a text as the value of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+def workflow_command(kind: str, title: str, message: str) -> str:
+    """Return a message as a workflow command; kind: "error" or "notice"."""
+    escaped = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return f"::{kind} title={title}::{escaped}"
 
 
 def listed(names: Sequence[str]) -> str:

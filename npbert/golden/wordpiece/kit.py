@@ -19,8 +19,9 @@ from typing import Any
 
 from npbert.checkpoints.directory import read_json
 from npbert.checkpoints.files import naming, short
-from npbert.checkpoints.saving import contents, reading, saving
-from npbert.checkpoints.writing import atomic_write, output_directory
+from npbert.checkpoints.saving import reading, saving
+from npbert.checkpoints.writing import atomic_write
+from npbert.golden.kit import check_target as check_directory
 from npbert.golden.kit import digest
 from npbert.golden.wordpiece.steps import RIGHT, SPECIAL, STAGES, Case, Values, run
 
@@ -176,12 +177,7 @@ def without_repetitions(values: Values, case: Case) -> Values:
 
 def check_target(directory: str | os.PathLike[str]) -> Path:
     """Return a directory that a kit can be written to; raise ValueError where something else is."""
-    directory = Path(output_directory(directory))
-    if directory.exists() and contents(directory) and not (directory / MANIFEST).is_file():
-        raise ValueError(
-            f"{directory} holds something else than a tokenizer's kit: nothing was written"
-        )
-    return directory
+    return check_directory(directory, MANIFEST, FORMAT, "a tokenizer's kit")
 
 
 def write_kit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from npbert.golden.report import escaped, listed
+from npbert.golden.report import listed, workflow_command
 from npbert.golden.wordpiece.diagnosis import Finding
 from npbert.golden.wordpiece.kit import TokenizerKit
 from npbert.golden.wordpiece.rows import Row
@@ -111,8 +111,8 @@ class TokenizerReport:
         """Return what is wrong as workflow commands of GitHub, a line each."""
         messages = [line.strip() for line in self.sentences()]
         if self.passed:
-            return [f"::notice title=golden check-tokenizer::{escaped(messages[0])}"]
-        return [f"::error title=golden check-tokenizer::{escaped(text)}" for text in messages]
+            return [workflow_command("notice", "golden check-tokenizer", messages[0])]
+        return [workflow_command("error", "golden check-tokenizer", text) for text in messages]
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as what JSON can hold."""
