@@ -10,6 +10,7 @@ import base64
 import contextlib
 import io
 import linecache
+import logging
 import symtable
 import sys
 import traceback
@@ -23,6 +24,9 @@ from npbert.tracing.source import PACKAGE
 CLONE = Path(PACKAGE).parent  # where chapters look for files of the repository
 HERE = "a page" if sys.platform == "emscripten" else "this installation"
 MOST = 100_000  # characters that a cell may print; more would stop the page
+
+# That it lists the fonts when it is first imported would stand below a chapter's first cell.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 _namespace: dict[str, Any] = {}
 _absent: dict[int, set[str]] = {}  # cells that lacked something -> the names they would have given

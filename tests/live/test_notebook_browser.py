@@ -4,6 +4,7 @@ The page has the marks of one that Sphinx makes: the whole book need not be buil
 """
 
 import html
+import time
 
 import pytest
 from browsing import open_browser
@@ -32,7 +33,7 @@ def folder(tmp_path_factory):
     body = "".join(cell.format(html.escape(source)) for source in SHOWN)
     policy = notebook_policy("../engine/")
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    page = f"<!doctype html>{head}<article><h1>A chapter</h1>{body}</article>"
+    page = f"<!doctype html><meta charset=utf-8>{head}<article><h1>A chapter</h1>{body}</article>"
     (made / "chapter.html").write_text(page + '<script src="live/notebook.js"></script>', "utf-8")
     write_notebooks(made / "live", "../engine/", (FOLDER / "pictures.py",))
     return made
@@ -71,6 +72,15 @@ def run(reader, number, source=None):
     return reader.wait(
         "return document.querySelectorAll('.cell')[arguments[0]].querySelector('.cell_output')",
         number,
+    )
+
+
+def press(reader, box):
+    """Press Shift+Enter in a cell, and wait for nothing."""
+    reader.run(
+        "const keys = {key: 'Enter', shiftKey: true};"
+        "arguments[0].dispatchEvent(new KeyboardEvent('keydown', keys))",
+        box,
     )
 
 
@@ -161,23 +171,31 @@ def test_no_request_leaves_the_configured_hosts(reader, tmp_path):
                for path in reader.server.asked)  # fmt: skip
 
 
+def test_it_says_which_cell_runs(reader):
+    start(reader)
+    assert "font cache" not in run(reader, 0, "import matplotlib.pyplot\n1").text
+    box = reader.all(".live-cell")[1]
+    reader.run("arguments[0].value = 'import time; time.sleep(3); print(1)'", box)
+    press(reader, box)
+    time.sleep(1)
+    assert reader.one(".live-state").text == "cell 2 is running …"
+    reader.wait("return document.querySelector('.live-state').textContent === ''")
+
+
 def test_cells_that_are_asked_for_while_others_run_come_next(reader):
     start(reader)
     boxes = reader.all(".live-cell")[:3]
     for box, source in zip(boxes, ("import time; time.sleep(2); x = 1", "x += 1", "print(x)")):
         reader.run("arguments[0].value = arguments[1]", box, source)
         reader.run("arguments[0].dispatchEvent(new Event('input'))", box)
-    press = (
-        "arguments[0].dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', shiftKey: true}))"
-    )
     for box in boxes:
-        reader.run(press, box)
+        press(reader, box)
     said = "return document.querySelectorAll('.cell')[2].textContent.includes(arguments[0])"
     reader.wait(said, "2")
     reader.run("arguments[0].value = 'import time; time.sleep(2); x = 7'", boxes[0])
-    reader.run(press, boxes[0])
+    press(reader, boxes[0])
     reader.run("arguments[0].value = 'x = 10'", boxes[0])  # while it runs
     reader.run("arguments[0].dispatchEvent(new Event('input'))", boxes[0])
     reader.run("arguments[0].value = 'print(x * 3)'", boxes[2])
-    reader.run(press, boxes[2])
+    press(reader, boxes[2])
     reader.wait(said, "30")

@@ -14,6 +14,7 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
+let doing = ""; // what is said while cells run
 const state = make("span", { class: "live-state", role: "status" });
 const begin = make("button", { type: "button", class: "live-begin", onclick: () => start() }, "Run this chapter here");
 const bar = make("p", { class: "live-bar" }, begin, " ", state);
@@ -23,7 +24,7 @@ const engine = makeEngine({
   npbert: here + settings.npbert,
   weights: here + settings.weights,
   more: settings.more.map((each) => here + each),
-}, workerSource, (text) => { state.textContent = text && `${text} …`; });
+}, workerSource, (text) => { state.textContent = text ? `${text} …` : doing; });
 
 const cells = cellElements.map((element, number) => ({ element, number, source: element.querySelector(".cell_input pre").textContent.replace(/\n$/, ""), hasRun: false }));
 
@@ -87,7 +88,8 @@ async function runTo(last) {
 }
 
 async function runOne(cell) {
-  state.textContent = `cell ${cell.number + 1} is running …`;
+  doing = `cell ${cell.number + 1} is running …`;
+  state.textContent = doing;
   const source = cell.box.value;
   const names = Object.keys(settings.models).filter((name) => new RegExp(`["']${name}["']`).test(source));
   for (const [task, name] of Object.entries(settings.defaults)) if (source.includes(`${task}(`)) names.push(name);
@@ -102,7 +104,8 @@ async function runOne(cell) {
   const isGood = !outputs.some((each) => each.kind === "error");
   cell.hasRun = isGood && cell.box.value === source; // it may have been changed meanwhile
   show(cell, outputs);
-  state.textContent = "";
+  doing = "";
+  state.textContent = doing;
   return isGood;
 }
 
