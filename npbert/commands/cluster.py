@@ -41,6 +41,8 @@ def answer_on_cluster(arguments: argparse.Namespace, job: Job) -> int:
     if pair is None and getattr(arguments, "pairs", False):
         pair = "text_pair"
     with Client(address, timeout=PATIENCE, set_as_default=False) as client:
+        if not client.scheduler_info()["workers"]:  # some clusters start them for what there is
+            note(f"{address} has no worker yet: waiting for one")
         report = distributed.run(
             job.command,
             arguments.input,

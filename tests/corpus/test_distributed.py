@@ -48,6 +48,25 @@ def client():
     environment.undo()
 
 
+def test_a_cluster_without_workers_is_waited_for(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(npbert.__file__).parents[1]))
+    (tmp_path / "in.txt").write_text("the cat sat\n")
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, dashboard_address=":0", host="127.0.0.1"
+    ) as cluster:
+
+        def come():
+            while not (tmp_path / "out" / "_npbert.json").exists():  # the run has begun
+                time.sleep(0.01)
+            cluster.scale(1)
+
+        threading.Thread(target=come, daemon=True).start()
+        options = ["--output", "out", "--scheduler", cluster.scheduler_address]
+        status, err = run("embed", "--input", "in.txt", *options)
+    note = f"npbert: note: {cluster.scheduler_address} has no worker yet: waiting for one\n"
+    assert (status, err) == (0, note) and (tmp_path / "out" / "_SUCCESS").exists()
+
+
 @pytest.fixture
 def whole(run, tmp_path):
     """The input, and what a single process makes of it."""
