@@ -162,7 +162,7 @@ def _place(model: Any, parts: Any, hub: HubOptions) -> tuple[str, dict[str, str]
     if os.path.isdir(model):
         return os.path.abspath(model), {}
     name, snapshot = hub_name(directory), snapshot_of(directory)
-    return (name, {"revision": snapshot.name}) if name and snapshot else (model, {})
+    return (name, {"revision": snapshot.name}) if name and snapshot else (os.fspath(model), {})
 
 
 def _source(job: Job, path: str, text_column: str | None, pair_column: str | None) -> Source:

@@ -225,6 +225,16 @@ def test_what_does_not_fit_is_said_before_any_work(client, run, tmp_path, direct
         assert status == 2 and message in err and err.count("\n") == 1
 
 
+def test_a_shipped_model(client, tmp_path):
+    (tmp_path / "in.txt").write_text("The cat sat.\n")
+    given = "embed", tmp_path / "in.txt", tmp_path / "out", client
+    report = npbert.distributed.run(*given, model=Path("convbert-tiny"))
+    assert report == (1, 1, 0)
+    expected = npbert.encode("The cat sat.", "convbert-tiny")
+    [found] = read(tmp_path / "out")["embedding"].to_pylist()
+    assert found == pytest.approx(expected.tolist(), rel=1e-4, abs=1e-5)
+
+
 def test_partitions_are_all_of_a_file_in_order(tmp_path):
     parquet.write_table(pyarrow.table(ROWS), tmp_path / "in.parquet", row_group_size=7)
     texts = [f"text {n}" if n % 5 else "" for n in range(23)]
