@@ -151,11 +151,15 @@ def test_vocabularies_that_are_refused(tmp_path, text, message):
     assert not (tmp_path / "kit").exists()
 
 
-def test_a_folder_with_something_else_is_left_alone(tmp_path):
-    (tmp_path / "thesis.tex").write_text("all of it")
+@pytest.mark.parametrize(
+    "name, text", [("thesis.tex", "all of it"), (MANIFEST, '{"format": "another kit"}')]
+)
+def test_a_folder_with_something_else_is_left_alone(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match="holds something else than a tokenizer's kit"):
         make_tokenizer_kit(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == text
 
 
 # ---- damage ------------------------------------------------------------------------------------
