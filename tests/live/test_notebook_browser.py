@@ -171,6 +171,26 @@ def test_no_request_leaves_the_configured_hosts(reader, tmp_path):
                for path in reader.server.asked)  # fmt: skip
 
 
+def test_checkpoints_are_fetched_when_a_cell_names_them(reader):
+    def fetched():
+        found = [path.split("/")[-2] for path in reader.server.asked if "/weights/" in path]
+        return {*found}
+
+    start(reader)
+    run(
+        reader, 0, "import npbert\nfamily = 'squeezebert'\nf'{family} a-b {1}', f'{family}', '[a-z'"
+    )
+    assert fetched() == set()
+    load = "from npbert.checkpoints.shipped import checkpoint_directory\ncheckpoint_directory({})"
+    shown = run(reader, 1, load.format("f'{family}-tiny'"))
+    assert "squeezebert-tiny" in shown.text and "Error" not in shown.text
+    assert fetched() == {
+        f"{each}-tiny" for each in ("bert", "convbert", "mobilebert", "squeezebert")
+    }
+    assert "Error" not in run(reader, 2, load.format('"mobilebert-tiny-choice"')).text
+    assert "mobilebert-tiny-choice" in fetched()
+
+
 def test_it_says_which_cell_runs(reader):
     start(reader)
     assert "font cache" not in run(reader, 0, "import matplotlib.pyplot\n1").text

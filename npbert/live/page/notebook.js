@@ -91,7 +91,7 @@ async function runOne(cell) {
   doing = `cell ${cell.number + 1} is running …`;
   state.textContent = doing;
   const source = cell.box.value;
-  const names = Object.keys(settings.models).filter((name) => new RegExp(`["']${name}["']`).test(source));
+  const names = modelsIn(source);
   for (const [task, name] of Object.entries(settings.defaults)) if (source.includes(`${task}(`)) names.push(name);
   let found;
   try {
@@ -107,6 +107,14 @@ async function runOne(cell) {
   doing = "";
   state.textContent = doing;
   return isGood;
+}
+
+// The checkpoints that a source names in a string, or in one with places to fill in: f"{family}-tiny".
+function modelsIn(source) {
+  const texts = [...source.matchAll(/(["'])([\w{}.-]+)\1/g)].map((match) => match[2]);
+  const patterns = texts.filter((text) => /-/.test(text.replace(/{[^{}]*}/g, "")))
+    .map((text) => new RegExp(`^${text.replace(/\./g, "\\.").replace(/{[^{}]*}/g, ".*").replace(/[{}]/g, ".")}$`));
+  return Object.keys(settings.models).filter((name) => patterns.some((pattern) => pattern.test(name)));
 }
 
 function show(cell, outputs) {
