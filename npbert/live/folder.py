@@ -87,17 +87,19 @@ def part(name: str) -> str:
 
 
 def write_notebooks(
-    folder: Path, address: str = engine.ADDRESS, more: tuple[Path, ...] = ()
+    folder: Path, address: str = engine.ADDRESS, more: Mapping[str, Path] | None = None
 ) -> None:
-    """Write what pages of notebooks need: notebook.js, npbert, checkpoints, and modules of theirs.
+    """Write what pages of notebooks need: notebook.js, npbert, checkpoints, and files of theirs.
+
+    more: these files, by the place that a notebook finds them at: beside npbert, as in a clone.
 
     A page that has a script element with the address of notebook.js can run its cells. Live trace
     pages can use the same folder.
     """
     write_files(folder, shipped_checkpoints())
     with zipfile.ZipFile(folder / "modules.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in more:
-            archive.write(path, path.name)
+        for name, path in (more or {}).items():
+            archive.write(path, name)
     setting = settings(address, packages=("numpy", "matplotlib")) | {
         "more": ["modules.zip"],
         "defaults": {task.name: task.default for task in TASKS},

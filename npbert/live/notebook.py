@@ -11,6 +11,8 @@ import contextlib
 import io
 import linecache
 import logging
+import os
+import shutil
 import symtable
 import sys
 import traceback
@@ -35,6 +37,23 @@ _absent: dict[int, set[str]] = {}  # cells that lacked something -> the names th
 def answer(function: str, request: str) -> str:
     """Call one of ANSWERS with the entries of a JSON object, and return its result as JSON."""
     return answered(ANSWERS, function, request)
+
+
+def join(folder: Path, weights: Path) -> None:
+    """Let files of the repository and the page's checkpoints lie in one folder, as in a clone."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            place = weights / path.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
+    shutil.rmtree(folder)
+    folder.symlink_to(weights)
+
+
+if sys.platform == "emscripten":
+    join(CLONE / "weights", Path(os.environ["NPBERT_WEIGHTS"]))
 
 
 def restart() -> dict[str, Any]:

@@ -144,6 +144,21 @@ def test_with_a_clone_an_error_is_an_error():
     assert run("open(clone / 'weights/nowhere')", 1)["outputs"][0]["kind"] == "error"
 
 
+def test_files_of_the_repository_are_joined_with_checkpoints(tmp_path):
+    folder, weights = tmp_path / "here", tmp_path / "weights"
+    (folder / "a-tiny").mkdir(parents=True)
+    (folder / "a-tiny/training.csv").write_text("x")
+    (weights / "a-tiny").mkdir(parents=True)
+    (weights / "a-tiny/vocab.txt").write_text("y")
+    for _ in range(2):
+        notebook.join(folder, weights)
+        assert folder.is_symlink()
+        assert (folder / "a-tiny/training.csv").read_text() == "x"
+        assert (folder / "a-tiny/vocab.txt").read_text() == "y"
+    notebook.join(tmp_path / "none", weights)
+    assert not (tmp_path / "none").exists()
+
+
 RUN_ALL = """
 import json, sys
 from npbert.live import notebook

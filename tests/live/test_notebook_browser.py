@@ -22,6 +22,8 @@ DRAWS = next(number for number, source in enumerate(CELLS) if source.startswith(
 IMPORTS = next(source for source in CELLS if "import exercises" in source)
 STUB = next(source for source in CELLS if "exercises.check(" in source)
 EXERCISE = EXERCISES[CONVBERT.stem][0]
+ROOT = FOLDER.parent
+REFERENCE = "convbert-tiny.safetensors"
 SHOWN = [IMPORTS, STUB, *CELLS[: DRAWS + 1]]
 
 
@@ -35,7 +37,10 @@ def folder(tmp_path_factory):
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     page = f"<!doctype html><meta charset=utf-8>{head}<article><h1>A chapter</h1>{body}</article>"
     (made / "chapter.html").write_text(page + '<script src="live/notebook.js"></script>', "utf-8")
-    write_notebooks(made / "live", "../engine/", (FOLDER / "pictures.py",))
+    references = {f"weights/reference/{REFERENCE}": ROOT / "weights/reference" / REFERENCE}
+    write_notebooks(
+        made / "live", "../engine/", {"pictures.py": FOLDER / "pictures.py"} | references
+    )
     return made
 
 
@@ -189,6 +194,21 @@ def test_checkpoints_are_fetched_when_a_cell_names_them(reader):
     }
     assert "Error" not in run(reader, 2, load.format('"mobilebert-tiny-choice"')).text
     assert "mobilebert-tiny-choice" in fetched()
+
+
+def test_files_of_the_repository_lie_where_a_clone_has_them(reader):
+    start(reader)
+    lines = [
+        "import npbert; from pathlib import Path",
+        "from npbert.checkpoints import safetensors",
+        "clone = Path(npbert.__file__).parent.parent",
+        f"print(len(safetensors.read(clone / 'weights/reference/{REFERENCE}')))",
+        "model = safetensors.read(clone / 'weights/convbert-tiny/model.safetensors')",
+        "print(len(model) == len(safetensors.read(",
+        "    npbert.shipped_checkpoints()['convbert-tiny'] / 'model.safetensors')))",
+    ]
+    counts = run(reader, 0, "\n".join(lines)).text.split("\n")
+    assert int(counts[0]) > 3 and counts[1] == "True"
 
 
 def test_it_says_which_cell_runs(reader):

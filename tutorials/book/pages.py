@@ -156,7 +156,7 @@ def write_traces(pages: Pages, to: Path, engine: str) -> None:
     What they need to run a reader's own text lies in live/ beside their folder, and so does what
     the chapters need (`notebook.js`). engine: where the browser's Python is.
     """
-    write_notebooks(to.parent / "live", engine, (ROOT / "tutorials/pictures.py",))
+    write_notebooks(to.parent / "live", engine, repository_files())
     to.mkdir(parents=True, exist_ok=True)
     lines = ["# A whole pass, value by value", "",
              "One page for each model that ships with npbert, as `npbert trace` makes them: source "
@@ -170,6 +170,18 @@ def write_traces(pages: Pages, to: Path, engine: str) -> None:
         shown = html.escape(" / ".join(texts))
         lines.append(f'<li><a href="{name}.html">{name}</a>: {shown}</li>')
     pages.write("trace/index.md", "\n".join([*lines, "</ul>", "```", ""]))
+
+
+def repository_files() -> dict[str, Path]:
+    """Return what chapters read besides checkpoints, by the place that they find it at."""
+    found = [
+        *(ROOT / "weights/reference").glob("*.safetensors"),
+        *(ROOT / "weights").glob("*/training.csv"),
+        *(path for path in (ROOT / "weights/golden").rglob("*") if path.is_file()),
+        ROOT / "tutorials/convbert.mjs",
+    ]
+    places = {path.relative_to(ROOT).as_posix(): path for path in sorted(found)}
+    return {"pictures.py": ROOT / "tutorials/pictures.py"} | places
 
 
 def write_reference(pages: Pages) -> None:
