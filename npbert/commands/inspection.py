@@ -14,6 +14,7 @@ from npbert.auto import class_for, family_of, family_ties
 from npbert.checkpoints import safetensors, torch_weights
 from npbert.checkpoints.directory import READERS, modern_names, read_json, read_shards, weights_file
 from npbert.checkpoints.files import naming, shown
+from npbert.checkpoints.hub_cache import hub_name
 from npbert.checkpoints.saving import reading
 from npbert.checkpoints.shipped import checkpoint_directory
 from npbert.model import params
@@ -149,7 +150,9 @@ def render(report: dict[str, Any]) -> str:
 
 
 def _lines(report: dict[str, Any]) -> Iterator[str]:
-    yield f"{report['directory']}: {report['weights']}, {report['parameters']:,} parameters"
+    place, name = report["directory"], hub_name(report["directory"])
+    place = f"{name} ({place})" if name else place
+    yield f"{place}: {report['weights']}, {report['parameters']:,} parameters"
     yield "\nconfig"
     for key, value in report["config"].items():
         yield f"  {shown(key)}: {json.dumps(value)}"

@@ -92,7 +92,8 @@ def test_the_tokenizer_costs_no_weights(published, hub, capsys):
 
 def test_what_is_cached_is_listed(published, hub, capsys):
     assert "no checkpoint of the four families" in run(capsys, "models", "--cached")[1]
-    run(capsys, "inspect", "google/mobilebert-uncased")  # which needs no vocabulary
+    shown = run(capsys, "inspect", "google/mobilebert-uncased")[1]  # which needs no vocabulary
+    assert shown.startswith("google/mobilebert-uncased (") and ": model.safetensors, " in shown
     run(capsys, "embed", TEXT, "--model", "YituTech/conv-bert-base")
     (head, *rows) = run(capsys, "models", "--cached")[1].splitlines()
     assert head.split() == ["name", "family", "head", "parameters", "MB", "commands"]
