@@ -82,6 +82,21 @@ def test_what_is_wrong_is_reported(script, published, capsys):
     assert "WRONG  fill_mask('the cat [MASK] on the mat.')" in capsys.readouterr().out
 
 
+def test_a_value_that_cannot_be_computed_is_wrong(script, published, tmp_path, capsys):
+    values = json.loads(published.read_text())
+    first = values["checkpoints"]["YituTech/conv-bert-base"][0]
+    first["input_ids"] = [7110]  # of the real vocabulary
+    published.write_text(json.dumps(values))
+    report = tmp_path / "report.json"
+    arguments = ["--values", str(published), "--published-only", "--report", str(report)]
+    assert script.main(arguments) == 1
+    wrong = "WRONG  AutoModel: last_hidden_state[0][0][:3]: published: "
+    printed = capsys.readouterr().out
+    assert wrong in printed and "found input_ids[0, 0] is 7110, expected 0 to 117" in printed
+    checkpoints = json.loads(report.read_text())["checkpoints"]
+    assert [each["checkpoint"] for each in checkpoints] == [*MADE]  # all others are checked
+
+
 def test_what_cannot_be_had_is_reported(script, published, hub, capsys):
     del hub.repositories["bert-base-uncased"]
     assert script.main(["--values", str(published), "bert-base-uncased"]) == 2
