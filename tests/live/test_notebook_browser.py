@@ -183,11 +183,13 @@ def test_checkpoints_are_fetched_when_a_cell_names_them(reader):
 
     start(reader)
     run(
-        reader, 0, "import npbert\nfamily = 'squeezebert'\nf'{family} a-b {1}', f'{family}', '[a-z'"
+        reader,
+        0,
+        "import npbert\nfamily = 'squeezebert'\nf'{family} a-b {1}', f'{family}', '[a-z', 'x-{'",
     )
     assert fetched() == set()
     load = "from npbert.checkpoints.shipped import checkpoint_directory\ncheckpoint_directory({})"
-    shown = run(reader, 1, load.format("f'{family}-tiny'"))
+    shown = run(reader, 1, load.format('f"{family.lower()}-tiny"'))
     assert "squeezebert-tiny" in shown.text and "Error" not in shown.text
     assert fetched() == {
         f"{each}-tiny" for each in ("bert", "convbert", "mobilebert", "squeezebert")

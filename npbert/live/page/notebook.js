@@ -111,9 +111,10 @@ async function runOne(cell) {
 
 // The checkpoints that a source names in a string or a path, or in one with places to fill in: f"{family}-tiny".
 function modelsIn(source) {
-  const texts = [...source.matchAll(/(["'])([\w{}./-]+)\1/g)].flatMap((match) => match[2].split("/"));
-  const patterns = texts.filter((text) => /-/.test(text.replace(/{[^{}]*}/g, "")))
-    .map((text) => new RegExp(`^${text.replace(/\./g, "\\.").replace(/{[^{}]*}/g, ".*").replace(/[{}]/g, ".")}$`));
+  const texts = [...source.matchAll(/(["'])((?:[\w./-]|{[^{}"'\n]*})+)\1/g)]
+    .flatMap((match) => match[2].replace(/{[^{}]*}/g, "{}").split("/"));
+  const patterns = texts.filter((text) => text.includes("-"))
+    .map((text) => new RegExp(`^${text.replace(/\./g, "\\.").replace(/{}/g, ".*")}$`));
   return Object.keys(settings.models).filter((name) => patterns.some((pattern) => pattern.test(name)));
 }
 
