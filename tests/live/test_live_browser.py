@@ -72,6 +72,9 @@ def link(server, **state):
 
 
 def test_values_are_those_of_this_python(reader, server):
+    """The answer within 1e-6. On the way to it float32 differs by more from processor to processor:
+    the kernels of one BLAS by 2e-6 among themselves, as far as the engine from the exact values.
+    """
     reader.open(server.address)
     reader.type(OWN)
     assert "plants" in reader.one("#tokens").text and reader.browser.title.endswith(OWN)
@@ -84,7 +87,7 @@ def test_values_are_those_of_this_python(reader, server):
         assert mine["shape"] == shape
         scale = max(1.0, abs(mine["min"]), abs(mine["max"]))
         wanted = [mine[key] for key in ("mean", "std", "min", "max")]
-        np.testing.assert_allclose(numbers, wanted, rtol=0, atol=1e-6 * scale)
+        np.testing.assert_allclose(numbers, wanted, rtol=0, atol=4e-6 * scale)
     request = dict(model="convbert-tiny", texts=[OWN], quantity="generator_lm_head")
     theirs, ours = reader.ask("values", **request), session.values(**request)
     assert theirs["shape"] == ours["shape"]
