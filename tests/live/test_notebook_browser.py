@@ -4,11 +4,12 @@ The page has the marks of one that Sphinx makes: the whole book need not be buil
 """
 
 import html
+import importlib
 import time
 
 import pytest
 from browsing import open_browser
-from chapters import CHAPTERS, FOLDER, code_cells
+from chapters import CHAPTERS, FOLDER, code_cells, in_folder
 from living import LiveReader, require_engine, served
 
 from npbert.exercises.catalogue import CHAPTERS as EXERCISES
@@ -31,17 +32,20 @@ SHOWN = [IMPORTS, STUB, *CELLS[: DRAWS + 1]]
 def folder(tmp_path_factory):
     """A folder with a page of some cells, and all that runs them."""
     made = tmp_path_factory.mktemp("chapter")
+    references = {f"weights/reference/{REFERENCE}": ROOT / "weights/reference" / REFERENCE}
+    write_page(made, SHOWN, {"pictures.py": FOLDER / "pictures.py"} | references)
+    return made
+
+
+def write_page(made, cells, more):
+    """Write a page of some cells, as the book has them, and what runs them."""
     cell = '<div class="cell"><div class="cell_input"><pre>{}\n</pre></div></div>'
-    body = "".join(cell.format(html.escape(source)) for source in SHOWN)
+    body = "".join(cell.format(html.escape(source)) for source in cells)
     policy = notebook_policy("../engine/")
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
     page = f"<!doctype html><meta charset=utf-8>{head}<article><h1>A chapter</h1>{body}</article>"
     (made / "chapter.html").write_text(page + '<script src="live/notebook.js"></script>', "utf-8")
-    references = {f"weights/reference/{REFERENCE}": ROOT / "weights/reference" / REFERENCE}
-    write_notebooks(
-        made / "live", "../engine/", {"pictures.py": FOLDER / "pictures.py"} | references
-    )
-    return made
+    write_notebooks(made / "live", "../engine/", more)
 
 
 @pytest.fixture
@@ -241,3 +245,32 @@ def test_cells_that_are_asked_for_while_others_run_come_next(reader):
     reader.run("arguments[0].value = 'print(x * 3)'", boxes[2])
     press(reader, boxes[2])
     reader.wait(said, "30")
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_each_cell_of_a_chapter_runs_or_says_what_a_page_lacks(tmp_path, path):
+    pytest.importorskip("nbclient", reason="as the book is built (extra `book`)")
+    pytest.importorskip("sphinx", reason="as the book is built (extra `book`)")
+    require_engine()
+    with in_folder():
+        more = importlib.import_module("book.pages").repository_files()
+    cells = [source for _, source in code_cells(path.read_text("utf-8"))]
+    write_page(tmp_path, cells, more)
+    browser = open_browser(tmp_path / "profile")
+    try:
+        with served(tmp_path) as server:
+            reader = LiveReader(browser).open(f"{server.address}chapter.html")
+            reader.one(".live-begin").click()
+            reader.wait("return document.querySelector('.live-cell')")
+            reader.run("document.querySelector('.live-bar button').click()")  # all cells
+            done = "return document.querySelectorAll('.live-output').length === arguments[0]"
+            done += " || document.querySelector('.live-error')"
+            reader.wait(done, len(cells))
+            assert [each.text for each in reader.all(".live-error")] == []
+            lacking = [each.text for each in reader.all(".live-absent")]
+            for said in lacking[:1]:  # those after it lack what this one would have given
+                assert "module lzma" in said or "starts another program" in said
+            assert len(lacking) < 0.7 * len(cells)
+    finally:
+        browser.quit()
