@@ -68,8 +68,10 @@ DIFFERENCES = {
              "pooled = first\n    if config.classifier_activation:\n"
              "        pooled = np.tanh(linear(first, p.pooler.dense))\n    return pooled"),
         ],
-        # The embeddings are narrower than the layers: `dense` holds the other channels.
+        # The embeddings are narrower than the layers: `dense` holds the other channels, and their
+        # product is no `linear`, so that the whole has the twin.
         "masked_lm_head": [
+            ("def masked_lm_head", "@operation()\ndef masked_lm_head"),
             ("activation = ", "E = config.embedding_size\n    activation = "),
             ("return linear(transformed, p.decoder)",
              "narrow = transformed[..., :E]\n    rest = transformed[..., E:]\n"
