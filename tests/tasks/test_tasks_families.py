@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from alone import assert_as_alone
 from task_checkpoints import ENTITIES, FAMILIES, labelled, make_checkpoint
 
 import npbert
@@ -88,7 +89,7 @@ def assert_same(ours, theirs):
         for key in theirs:
             assert_same(ours[key], theirs[key])
     elif isinstance(theirs, (float, np.ndarray)):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        assert_as_alone(ours, theirs)
     else:
         assert ours == theirs
 
