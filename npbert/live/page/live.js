@@ -4,7 +4,7 @@ const settings = JSON.parse(document.getElementById("settings").textContent);
 const part = (name) => document.getElementById(`live-${name}`);
 const engine = makeEngine(settings, JSON.parse(document.getElementById("worker").textContent), (text) => say(text && `${text} …`));
 
-const DELAY = 40; // milliseconds without a key before a pass begins; one that runs is not disturbed
+const DELAY = 20; // milliseconds without a key before a pass begins; one that runs is not disturbed
 const LONG = 180; // seconds for what always ends; an edit may not, and has `settings.limit`
 
 const asked = { model: page.model.name, head: page.model.class.replace(/^[A-Za-z]*?Bert/, ""), texts: page.texts };
