@@ -245,6 +245,7 @@ def test_cells_that_are_asked_for_while_others_run_come_next(reader):
     reader.run("arguments[0].value = 'print(x * 3)'", boxes[2])
     press(reader, boxes[2])
     reader.wait(said, "30")
+    assert reader.run(said, "30")
 
 
 @pytest.mark.thorough
